@@ -1,0 +1,7 @@
+//! Wire shapes as pure functions: what was asked, what was answered, what went wrong.
+//!
+//! Owns every fact about a vendor's bytes. Refuses to know sockets, slots or cooldowns.
+
+pub mod error;
+pub mod hint;
+pub mod openai_chat;

@@ -1,0 +1,3 @@
+//! Incremental decoders of what frames a stream. Knows no vendor.
+
+pub mod sse;

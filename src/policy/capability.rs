@@ -1,0 +1,147 @@
+//! Which target can serve which request: what is needed against what is known.
+//!
+//! Owns the comparison of contract section 3.5. Refuses to know requests on the wire (a dialect says
+//! what is needed) and where the model table is kept (the configuration does). Unknown counts as able.
+
+/// What one request needs from a model. The default needs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The messages hold images.
+    pub vision: bool,
+    /// Tools are offered to the model.
+    pub tools: bool,
+    /// The answer must follow a JSON schema.
+    pub json_schema: bool,
+    /// A lower bound of the prompt's length in tokens; 0 if nothing is known.
+    pub context_tokens: u64,
+    /// The longest answer the client asked for, in tokens.
+    pub max_output_tokens: Option<u64>,
+}
+
+/// What is known about a model; `None` is unknown and counts as able.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Abilities {
+    /// Prompt and answer together, in tokens.
+    pub context_window: Option<u64>,
+    /// The longest answer, in tokens.
+    pub max_output: Option<u64>,
+    /// Takes images.
+    pub vision: Option<bool>,
+    /// Takes tools.
+    pub tools: Option<bool>,
+    /// Takes a JSON schema for its answer.
+    pub json_schema: Option<bool>,
+    /// Thinks before its first content: gets the longer first-content limit.
+    pub reasoning: Option<bool>,
+    /// Goes on from a last assistant message. Unknown counts as unable (contract section 5).
+    pub prefill: Option<bool>,
+}
+
+/// Why a target cannot serve a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Lack {
+    /// Does not take images.
+    Vision,
+    /// Does not take tools.
+    Tools,
+    /// Does not take a JSON schema.
+    JsonSchema,
+    /// The prompt is longer than the context window.
+    Context,
+    /// The answer asked for is longer than the model gives.
+    MaxOutput,
+    /// This build does not speak the provider's dialect yet.
+    Dialect,
+    /// The provider does not speak this endpoint of the API.
+    Endpoint,
+    /// The model is not the same one, and this kind of request must not change models.
+    NotEquivalent,
+}
+
+impl Lack {
+    /// The word in the trail, the logs and the metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vision => "no_vision",
+            Self::Tools => "no_tools",
+            Self::JsonSchema => "no_json_schema",
+            Self::Context => "context_window",
+            Self::MaxOutput => "max_output",
+            Self::Dialect => "dialect_not_served",
+            Self::Endpoint => "endpoint_not_served",
+            Self::NotEquivalent => "not_equivalent",
+        }
+    }
+}
+
+/// The first thing a model lacks for a request, or `None` if it may be asked.
+#[must_use]
+pub fn lack(needs: &Needs, abilities: &Abilities) -> Option<Lack> {
+    let unable = |needed: bool, able: Option<bool>| needed && able == Some(false);
+    if unable(needs.vision, abilities.vision) {
+        return Some(Lack::Vision);
+    }
+    if unable(needs.tools, abilities.tools) {
+        return Some(Lack::Tools);
+    }
+    if unable(needs.json_schema, abilities.json_schema) {
+        return Some(Lack::JsonSchema);
+    }
+    if abilities.context_window.is_some_and(|window| needs.context_tokens > window) {
+        return Some(Lack::Context);
+    }
+    match (needs.max_output_tokens, abilities.max_output) {
+        (Some(wanted), Some(most)) if wanted > most => Some(Lack::MaxOutput),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_counts_as_able() {
+        let needs = Needs {
+            vision: true,
+            tools: true,
+            json_schema: true,
+            context_tokens: u64::MAX,
+            max_output_tokens: Some(u64::MAX),
+        };
+        assert_eq!(lack(&needs, &Abilities::default()), None);
+    }
+
+    #[test]
+    fn each_known_lack_is_named() {
+        let no = Some(false);
+        let cases = [
+            (
+                Needs { vision: true, ..Needs::default() },
+                Abilities { vision: no, ..Abilities::default() },
+                Lack::Vision,
+            ),
+            (Needs { tools: true, ..Needs::default() }, Abilities { tools: no, ..Abilities::default() }, Lack::Tools),
+            (
+                Needs { json_schema: true, ..Needs::default() },
+                Abilities { json_schema: no, ..Abilities::default() },
+                Lack::JsonSchema,
+            ),
+            (
+                Needs { context_tokens: 11, ..Needs::default() },
+                Abilities { context_window: Some(10), ..Abilities::default() },
+                Lack::Context,
+            ),
+            (
+                Needs { max_output_tokens: Some(11), ..Needs::default() },
+                Abilities { max_output: Some(10), ..Abilities::default() },
+                Lack::MaxOutput,
+            ),
+        ];
+        for (needs, abilities, expected) in cases {
+            assert_eq!(lack(&needs, &abilities), Some(expected));
+            assert_eq!(lack(&Needs::default(), &abilities), None, "{expected:?} only matters when needed");
+        }
+    }
+}

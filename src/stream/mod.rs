@@ -1,0 +1,4 @@
+//! Bodies in flight: the gate before the first content and the relay after it.
+
+pub mod gate;
+pub mod relay;
