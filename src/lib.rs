@@ -5,6 +5,7 @@
 //! after which the client is bound to one answer. ARCHITECTURE.md has the map.
 
 pub mod dialect;
+pub mod failover;
 pub mod framing;
 pub mod policy;
 pub mod stream;

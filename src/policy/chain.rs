@@ -1,1 +1,317 @@
-//! chain.
+//! What `model` means: a name becomes an ordered list of levels, each a target with its slots.
+//!
+//! Owns contract section 3.7: chains, wildcards, aliases, `provider/model`, bare names, and the chain a
+//! request brings along. Refuses to know which slot is usable now ([`run`](super::run) asks the ledger).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::capability::{Abilities, Lack};
+use super::id::{ProviderId, SlotId, TargetId};
+
+/// The order in which the keys of a target get their turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KeyOrder {
+    /// As configured, which keeps prompt caches warm.
+    #[default]
+    Ordered,
+    /// Each request begins one key further.
+    RoundRobin,
+    /// The key with the fewest attempts in flight.
+    LeastInFlight,
+    /// A session sticks to a key, by rendezvous hash.
+    Session,
+}
+
+/// One target of a chain with everything that a run has to know about it.
+#[derive(Debug, Clone)]
+pub struct Level {
+    /// Whose account space it is in.
+    pub provider: ProviderId,
+    /// The lane it shares; the provider's `other` target if only a client named it.
+    pub target: TargetId,
+    /// The provider's own name of the model.
+    pub model: Arc<str>,
+    /// Its slots, in configured order.
+    pub slots: Arc<[SlotId]>,
+    /// How the slots take turns.
+    pub order: KeyOrder,
+    /// What is known about the model.
+    pub abilities: Abilities,
+    /// It cannot be served at all by this build.
+    pub unserved: Option<Lack>,
+    /// A stream's first content must come within this.
+    pub first_content: Duration,
+    /// A non-streaming answer must be whole within this.
+    pub response_timeout: Duration,
+    /// The longest pause between two contents of a stream.
+    pub stall: Duration,
+}
+
+/// An ordered list of levels.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    /// Its name, `provider/model` for a single target, or `request` if the client wrote it.
+    pub name: Arc<str>,
+    /// First choice first.
+    pub levels: Vec<Level>,
+    /// A content refusal is not returned but the next target is tried.
+    pub continue_on_content_filter: bool,
+    /// Embeddings may move from one target to another.
+    pub equivalent: bool,
+}
+
+/// What a model name stands for.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The chain to walk.
+    pub chain: Arc<Chain>,
+    /// The level to begin with.
+    pub start: usize,
+    /// The key to ask first, by its place among the level's slots.
+    pub key: Option<SlotId>,
+}
+
+/// Nothing is called that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownModel {
+    /// The nearest names there are, best first.
+    pub nearest: Vec<String>,
+}
+
+/// One provider as the catalog knows it.
+#[derive(Debug, Clone)]
+pub struct ProviderEntry {
+    /// Its name.
+    pub name: String,
+    /// A level for models that only a client names: its lane is shared by all of them.
+    pub other: Level,
+    /// The names of its keys, in the order of the level's slots.
+    pub keys: Vec<String>,
+    /// Models it may be asked for; empty for any.
+    pub allowed: Vec<String>,
+}
+
+/// Every name that a request may use.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    exact: HashMap<String, Arc<Chain>>,
+    wildcards: Vec<(String, Arc<Chain>)>,
+    aliases: HashMap<String, String>,
+    /// `provider/model` → the first chain that has it, and where.
+    targets: HashMap<String, (Arc<Chain>, usize)>,
+    /// A bare model name → `provider/model`, first in file order.
+    bare: HashMap<String, String>,
+    providers: HashMap<String, ProviderEntry>,
+    /// In file order, for `/v1/models`.
+    names: Vec<String>,
+    /// Unknown names go to the chain `default`.
+    unknown_to_default: bool,
+}
+
+impl Catalog {
+    /// An empty catalog.
+    #[must_use]
+    pub fn new(unknown_to_default: bool) -> Self {
+        Self { unknown_to_default, ..Self::default() }
+    }
+
+    /// Adds a provider. Before the chains that use it.
+    pub fn add_provider(&mut self, entry: ProviderEntry) {
+        self.providers.insert(entry.name.clone(), entry);
+    }
+
+    /// Adds a chain under its name, which may be a wildcard (`gpt-*`). `targets` are the full names of its levels.
+    pub fn add_chain(&mut self, chain: Chain, targets: &[String]) {
+        let name = chain.name.to_string();
+        let chain = Arc::new(chain);
+        for (place, target) in targets.iter().enumerate() {
+            self.add_target(target, &chain, place);
+        }
+        if name.contains('*') {
+            self.wildcards.push((name, chain));
+        } else {
+            self.names.push(name.clone());
+            self.exact.insert(name, chain);
+        }
+    }
+
+    fn add_target(&mut self, target: &str, chain: &Arc<Chain>, place: usize) {
+        if !self.targets.contains_key(target) {
+            self.names.push(target.to_owned());
+            self.targets.insert(target.to_owned(), (Arc::clone(chain), place));
+        }
+        if let Some((_, model)) = target.split_once('/') {
+            self.bare.entry(model.to_owned()).or_insert_with(|| target.to_owned());
+        }
+    }
+
+    /// Adds another name for a model or chain.
+    pub fn add_alias(&mut self, alias: String, model: String) {
+        self.names.push(alias.clone());
+        self.aliases.insert(alias, model);
+    }
+
+    /// Every exact name in file order: chains, their targets, aliases. What `/v1/models` lists.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Every chain, wildcards last.
+    pub fn chains(&self) -> impl Iterator<Item = &Arc<Chain>> {
+        let exact = self.names.iter().filter_map(|name| self.exact.get(name));
+        exact.chain(self.wildcards.iter().map(|(_, chain)| chain))
+    }
+
+    /// What `model` stands for, in the order of contract section 3.7.
+    ///
+    /// # Errors
+    /// The nearest names, if nothing is called that.
+    pub fn resolve(&self, model: &str) -> Result<Choice, UnknownModel> {
+        if let Some(choice) = self.named(model) {
+            return Ok(choice);
+        }
+        if let Some((bare, key)) = model.rsplit_once('@')
+            && let Some(choice) = self.named(bare)
+            && let Some(choice) = self.with_key(choice, key)
+        {
+            return Ok(choice);
+        }
+        match self.exact.get("default") {
+            Some(chain) if self.unknown_to_default => Ok(first(chain)),
+            _ => Err(UnknownModel { nearest: self.nearest(model) }),
+        }
+    }
+
+    fn named(&self, model: &str) -> Option<Choice> {
+        if let Some(chain) = self.exact.get(model) {
+            return Some(first(chain));
+        }
+        let wildcards = self.wildcards.iter().filter(|(pattern, _)| matches(pattern, model));
+        // The most specific pattern wins, the earlier one among equals.
+        let best = wildcards.rev().max_by_key(|(pattern, _)| pattern.len());
+        if let Some((_, chain)) = best {
+            return Some(first(chain));
+        }
+        if let Some(meant) = self.aliases.get(model) {
+            return self.exact.get(meant).map(first).or_else(|| self.target(meant));
+        }
+        self.target(model).or_else(|| self.target(self.bare.get(model)?))
+    }
+
+    /// `provider/model`: goes on along the first chain that has it, else stands alone.
+    fn target(&self, name: &str) -> Option<Choice> {
+        if let Some((chain, place)) = self.targets.get(name) {
+            return Some(Choice { chain: Arc::clone(chain), start: *place, key: None });
+        }
+        let (provider, model) = name.split_once('/')?;
+        let entry = self.providers.get(provider)?;
+        let allowed = entry.allowed.is_empty() || entry.allowed.iter().any(|name| matches(name, model));
+        if model.is_empty() || !allowed {
+            return None;
+        }
+        let level = Level { model: Arc::from(model), ..entry.other.clone() };
+        let chain = single(Arc::from(name), level);
+        Some(Choice { chain: Arc::new(chain), start: 0, key: None })
+    }
+
+    fn with_key(&self, choice: Choice, key: &str) -> Option<Choice> {
+        let level = &choice.chain.levels[choice.start];
+        let entry = self.providers.values().find(|entry| entry.other.provider == level.provider)?;
+        let place = entry.keys.iter().position(|name| name == key)?;
+        let slot = *level.slots.get(place)?;
+        Some(Choice { key: Some(slot), ..choice })
+    }
+
+    /// A chain that the request brought along: each name stands for its first level only.
+    ///
+    /// # Errors
+    /// The first name that is unknown.
+    pub fn compose(&self, names: &[impl AsRef<str>]) -> Result<Choice, (String, UnknownModel)> {
+        let mut levels = Vec::with_capacity(names.len());
+        let mut key = None;
+        for name in names {
+            let name = name.as_ref();
+            let choice = self.resolve(name).map_err(|unknown| (name.to_owned(), unknown))?;
+            if levels.is_empty() {
+                key = choice.key;
+            }
+            // The name of a chain stands for the whole of it, a target for itself.
+            let whole = self.exact.contains_key(name);
+            let last = if whole { choice.chain.levels.len() } else { choice.start + 1 };
+            levels.extend_from_slice(&choice.chain.levels[choice.start..last]);
+        }
+        let chain = Chain { name: Arc::from("request"), levels, continue_on_content_filter: false, equivalent: false };
+        Ok(Choice { chain: Arc::new(chain), start: 0, key })
+    }
+
+    /// Up to three names close to `model`.
+    fn nearest(&self, model: &str) -> Vec<String> {
+        let wanted = model.to_lowercase();
+        let mut scored: Vec<(usize, &String)> = self
+            .names
+            .iter()
+            .map(|name| (distance(&wanted, &name.to_lowercase()), name))
+            .filter(|(score, name)| *score <= name.len().max(wanted.len()) / 2)
+            .collect();
+        scored.sort();
+        scored.into_iter().take(3).map(|(_, name)| name.clone()).collect()
+    }
+}
+
+impl Choice {
+    /// The same choice without anything to fall back to: keys still rotate.
+    #[must_use]
+    pub fn strict(self) -> Self {
+        let level = self.chain.levels[self.start].clone();
+        let chain = Chain {
+            name: Arc::clone(&self.chain.name),
+            levels: vec![level],
+            continue_on_content_filter: self.chain.continue_on_content_filter,
+            equivalent: self.chain.equivalent,
+        };
+        Self { chain: Arc::new(chain), start: 0, key: self.key }
+    }
+}
+
+fn first(chain: &Arc<Chain>) -> Choice {
+    Choice { chain: Arc::clone(chain), start: 0, key: None }
+}
+
+fn single(name: Arc<str>, level: Level) -> Chain {
+    Chain { name, levels: vec![level], continue_on_content_filter: false, equivalent: false }
+}
+
+/// Whether `name` fits `pattern`, in which each `*` stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((head, mut tail)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut rest) = name.strip_prefix(head) else { return false };
+    while let Some((middle, next)) = tail.split_once('*') {
+        let Some(found) = rest.find(middle) else { return false };
+        rest = &rest[found + middle.len()..];
+        tail = next;
+    }
+    rest.ends_with(tail)
+}
+
+/// Levenshtein distance, bounded by the lengths of what is compared (names are short).
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.chars().take(128).collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.chars().take(128).enumerate() {
+        let mut corner = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let above = row[j + 1];
+            row[j + 1] = (corner + usize::from(a != *b)).min(above + 1).min(row[j] + 1);
+            corner = above;
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -7,6 +7,7 @@
 pub mod capability;
 pub mod chain;
 pub mod classify;
+
 pub mod commit;
 pub mod failure;
 pub mod id;

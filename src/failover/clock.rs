@@ -1,0 +1,32 @@
+//! The one place where the gateway reads a clock.
+//!
+//! Owns the origin that the policy's instants count from. Follows tokio's clock, so tests can pause it.
+
+use crate::policy::time::Instant;
+
+/// A monotonic clock that starts at zero.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    origin: tokio::time::Instant,
+}
+
+impl Clock {
+    /// Starts counting now.
+    #[must_use]
+    #[allow(clippy::disallowed_methods, reason = "the one clock")]
+    pub fn start() -> Self {
+        Self { origin: tokio::time::Instant::now() }
+    }
+
+    /// Time since the start.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+    }
+
+    /// The same point for tokio's timers.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> tokio::time::Instant {
+        self.origin + std::time::Duration::from_micros(instant.as_micros())
+    }
+}

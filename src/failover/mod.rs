@@ -1,0 +1,19 @@
+//! The failover layer: performs the steps of a [run](crate::policy::run) through one inner service.
+//!
+//! Owns the one attempt loop, the shared ledger and the leases of attempts in flight. Knows the policy
+//! only: requests, replies and vendor answers are opaque here.
+
+pub mod clock;
+pub mod layer;
+pub mod lease;
+pub mod observer;
+pub mod service;
+pub mod shared;
+mod sync;
+
+pub use clock::Clock;
+pub use layer::FailoverLayer;
+pub use lease::Lease;
+pub use observer::{AttemptEnd, Handover, Observer};
+pub use service::{Attempt, Errand, Failover, GaveUp, Miss, Served};
+pub use shared::SharedLedger;

@@ -1,0 +1,227 @@
+//! The one attempt loop.
+//!
+//! Owns: asking the run for the next step and performing it, one oneshot on a clone of the inner service
+//! per attempt. Every endpoint, streaming or not, goes through here. Refuses to decide anything.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tower::{Service, ServiceExt};
+
+use super::lease::{Lease, Shared};
+use super::observer::Handover;
+use crate::policy::chain::{Chain, Level};
+use crate::policy::failure::{Failure, Kind};
+use crate::policy::id::SlotId;
+use crate::policy::ledger::{Change, Settled};
+use crate::policy::run::{Entry, Plan, Run, Step, Try, Verdict, Wait};
+use crate::policy::settings::RunSettings;
+use crate::policy::time::Instant;
+
+/// A request on its way into the failover layer.
+#[derive(Debug, Clone)]
+pub struct Errand<Q> {
+    /// Where it may go.
+    pub plan: Plan,
+    /// What the attempts send. Cloned for each.
+    pub request: Q,
+    /// Its id in the logs.
+    pub id: Arc<str>,
+    /// When it arrived.
+    pub arrived: Instant,
+}
+
+/// One attempt for the inner service.
+#[derive(Debug)]
+pub struct Attempt<Q> {
+    /// The slot to use.
+    pub slot: SlotId,
+    /// The chain that is walked.
+    pub chain: Arc<Chain>,
+    /// The level to serve it with.
+    pub level: usize,
+    /// What to send.
+    pub request: Q,
+}
+
+impl<Q> Attempt<Q> {
+    /// The level to serve it with.
+    #[must_use]
+    pub fn level(&self) -> &Level {
+        &self.chain.levels[self.level]
+    }
+}
+
+/// An attempt that brought no good answer.
+#[derive(Debug)]
+pub struct Miss<A> {
+    /// What went wrong.
+    pub failure: Failure,
+    /// The vendor's own answer, for the cases in which the client gets it.
+    pub answer: Option<Box<A>>,
+}
+
+/// A request that was served.
+#[derive(Debug)]
+pub struct Served<R> {
+    /// The inner service's reply.
+    pub reply: R,
+    /// To be closed when the reply is complete; dropping it means the client went away.
+    pub lease: Lease,
+    /// What happened, in order; the last attempt is the one that served.
+    pub entries: Vec<Entry>,
+}
+
+/// A request that nobody served.
+#[derive(Debug)]
+pub struct GaveUp<A> {
+    /// How it ends.
+    pub verdict: Verdict,
+    /// The vendor's answer, if the verdict is to return it.
+    pub answer: Option<Box<A>>,
+    /// What happened, in order.
+    pub entries: Vec<Entry>,
+    /// The chain that was walked.
+    pub chain: Arc<Chain>,
+}
+
+/// The failover service. Always ready.
+#[derive(Debug, Clone)]
+pub struct Failover<S> {
+    inner: S,
+    shared: Arc<Shared>,
+    settings: RunSettings,
+}
+
+impl<S> Failover<S> {
+    pub(super) const fn new(inner: S, shared: Arc<Shared>, settings: RunSettings) -> Self {
+        Self { inner, shared, settings }
+    }
+}
+
+impl<S, Q, R, A> Service<Errand<Q>> for Failover<S>
+where
+    S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone + Send + 'static,
+    S::Future: Send,
+    Q: Clone + Send + 'static,
+    R: Send + 'static,
+    A: Send + 'static,
+{
+    type Response = Served<R>;
+    type Error = GaveUp<A>;
+    type Future = Pin<Box<dyn Future<Output = Result<Served<R>, GaveUp<A>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, errand: Errand<Q>) -> Self::Future {
+        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), self.settings, errand))
+    }
+}
+
+/// A failed attempt that the request has not gone on from yet.
+struct Fallen {
+    slot: SlotId,
+    level: usize,
+    failure: Failure,
+    change: Option<Change>,
+}
+
+async fn walk<S, Q, R, A>(
+    inner: S,
+    shared: Arc<Shared>,
+    settings: RunSettings,
+    errand: Errand<Q>,
+) -> Result<Served<R>, GaveUp<A>>
+where
+    S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone,
+    Q: Clone,
+{
+    let Errand { plan, request, id, arrived } = errand;
+    let chain = Arc::clone(&plan.chain);
+    let mut run = Run::new(plan, settings);
+    let mut answers: Vec<(usize, Box<A>)> = Vec::new();
+    let mut fallen: Option<Fallen> = None;
+    loop {
+        let now = shared.clock.now();
+        let step = shared.ledger.with(|ledger| run.next(ledger, now));
+        let tried = match step {
+            Step::Wait(wait) => {
+                pause(&shared, wait).await;
+                continue;
+            }
+            Step::Done(verdict) => {
+                report(&shared, &chain, &id, arrived, fallen.as_ref(), None);
+                return Err(give_up(verdict, answers, run, chain));
+            }
+            Step::Try(tried) => tried,
+        };
+        report(&shared, &chain, &id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
+        let Try { permit, no, level, limit, .. } = tried;
+        let mut lease = Lease::new(&shared, &chain, level, permit, now);
+        let attempt = Attempt { slot: lease.slot(), chain: Arc::clone(&chain), level, request: request.clone() };
+        let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
+        let miss = match outcome {
+            Ok(Ok(reply)) => {
+                lease.answered();
+                return Ok(Served { reply, lease, entries: run.into_entries() });
+            }
+            Ok(Err(miss)) => miss,
+            Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },
+        };
+        let slot = lease.slot();
+        let Settled { changes, own } = lease.fail(&miss.failure);
+        let now = shared.clock.now();
+        let jitter = shared.jitter();
+        shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, now));
+        answers.extend(miss.answer.map(|answer| (no, answer)));
+        fallen = Some(Fallen { slot, level, failure: miss.failure, change: changes.first().copied() });
+    }
+}
+
+/// Sleeps as the step says, and leaves the queue whatever ends the sleep.
+async fn pause(shared: &Shared, wait: Wait) {
+    let _queued = wait.queue.map(|slot| shared.ledger.queued(slot));
+    let until = tokio::time::sleep_until(shared.clock.at(wait.until));
+    match wait.seen {
+        None => until.await,
+        Some(seen) => {
+            tokio::select! {
+                () = until => {}
+                () = shared.ledger.changed(seen) => {}
+            }
+        }
+    }
+}
+
+/// One call per failover, when it is known where the request goes next.
+fn report(
+    shared: &Shared,
+    chain: &Chain,
+    id: &str,
+    arrived: Instant,
+    fallen: Option<&Fallen>,
+    to: Option<(SlotId, usize)>,
+) {
+    let Some(fallen) = fallen else { return };
+    let now = shared.clock.now();
+    shared.observer.failover(&Handover {
+        request: id,
+        from: (fallen.slot, &chain.levels[fallen.level]),
+        to: to.map(|(slot, level)| (slot, &chain.levels[level])),
+        failure: fallen.failure,
+        change: fallen.change,
+        remaining: fallen.change.map(|change| change.until.since(now)).unwrap_or_default(),
+        elapsed: now.since(arrived),
+    });
+}
+
+fn give_up<A>(verdict: Verdict, answers: Vec<(usize, Box<A>)>, run: Run, chain: Arc<Chain>) -> GaveUp<A> {
+    let answer = match verdict {
+        Verdict::Return(wanted) => answers.into_iter().find(|(no, _)| *no == wanted).map(|(_, answer)| answer),
+        Verdict::Compose(_) | Verdict::Unfit(_) => None,
+    };
+    GaveUp { verdict, answer, entries: run.into_entries(), chain }
+}
