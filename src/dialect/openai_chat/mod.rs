@@ -5,4 +5,5 @@
 
 pub mod request;
 pub mod response;
+mod shape;
 pub mod stream;
