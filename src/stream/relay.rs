@@ -1,1 +1,318 @@
-//! relay
+//! The relay: a committed stream on its way to the client.
+//!
+//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame waits for
+//! its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was already sent
+//! would swallow the error event that must follow it. (A frame longer than the tap's limit is passed on in pieces all the
+//! same; then a blank line closes it before the error event.)
+//!
+//! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is missing;
+//! broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the gateway's own goes out.
+//! Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an [`Ending`] hears how it went.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep};
+
+use super::gate::Held;
+use super::tap::{Passed, Stop, Tally, Tap};
+use crate::dialect::openai_chat::stream::{DONE, error_event};
+use crate::framing::sse::Block;
+
+/// How long an upstream may keep the connection open after `[DONE]` before it is hung up on.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How a stream ended.
+#[derive(Clone, PartialEq, Eq)]
+pub enum End {
+    /// With a finish reason.
+    Complete,
+    /// Without one.
+    Broken(Break),
+    /// With an error event of the vendor: its data.
+    Error(Bytes),
+}
+
+/// How a stream broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The connection broke.
+    Cut,
+    /// Nothing came for the stall limit.
+    Stalled,
+    /// The body ended, or said `[DONE]`, without a finish reason.
+    Unfinished,
+}
+
+impl Break {
+    const fn message(self) -> &'static str {
+        match self {
+            Self::Cut => "the connection to the provider broke before the answer was complete",
+            Self::Stalled => "the provider stopped sending before the answer was complete",
+            Self::Unfinished => "the provider ended the stream before the answer was complete",
+        }
+    }
+}
+
+/// Hears how a stream ended. A relay that is dropped before says nothing: the ending is dropped with it, which means
+/// that the client went away.
+pub trait Ending {
+    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return the error
+    /// event for the client (one whole frame); `None` takes the relay's own words.
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes>;
+}
+
+enum State {
+    /// The upstream is read.
+    Flowing,
+    /// These bytes, then nothing.
+    Last(Bytes),
+    Over,
+}
+
+pin_project! {
+    /// The body for the client. It never fails: what breaks becomes an error event.
+    pub struct Relay<B, E> {
+        held: smallvec::IntoIter<[Bytes; 4]>,
+        stop: Option<Stop>,
+        tap: Tap,
+        body: B,
+        upstream_ended: bool,
+        ending: E,
+        told: bool,
+        state: State,
+        stall: Duration,
+        // When data last came. Comments don't count.
+        fed: Instant,
+        // One timer, armed when the stream first pauses and again only when it fires too early.
+        #[pin]
+        timer: Sleep,
+        // Who the timer wakes.
+        waiting: Option<Waker>,
+    }
+}
+
+impl<B, E> Relay<B, E>
+where
+    B: Body<Data = Bytes> + Unpin,
+    E: Ending,
+{
+    /// Takes over from the gate; `stall` is the longest pause between two pieces of data. Must be called inside a tokio
+    /// runtime with a timer.
+    pub fn new(held: Held<B>, ending: E, stall: Duration) -> Self {
+        let fed = Instant::now();
+        Self {
+            held: held.chunks.into_iter(),
+            stop: held.stop,
+            tap: held.tap,
+            body: held.body,
+            upstream_ended: held.ended,
+            ending,
+            told: false,
+            state: State::Flowing,
+            stall,
+            fed,
+            timer: tokio::time::sleep_until(fed + stall),
+            waiting: None,
+        }
+    }
+
+    /// What goes out next; `None` when all is out.
+    fn poll_bytes(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let this = self.as_mut().project();
+            match std::mem::replace(this.state, State::Flowing) {
+                State::Flowing => {}
+                State::Last(bytes) => {
+                    *this.state = State::Over;
+                    return Poll::Ready(Some(bytes));
+                }
+                State::Over => {
+                    *this.state = State::Over;
+                    return Poll::Ready(None);
+                }
+            }
+            if let Some(chunk) = this.held.next() {
+                if this.held.len() == 0 && this.stop.is_none() && this.tap.done() {
+                    self.as_mut().complete();
+                }
+                if !chunk.is_empty() {
+                    return Poll::Ready(Some(chunk));
+                }
+                continue;
+            }
+            if let Some(stop) = this.stop.take() {
+                self.as_mut().fail(match stop {
+                    Stop::Error(data) => End::Error(data),
+                    Stop::Unfinished => End::Broken(Break::Unfinished),
+                });
+                continue;
+            }
+            if let Some(block) = this.tap.pull() {
+                match block {
+                    Block::Whole(block) => {
+                        let passed = this.tap.pass(block);
+                        if let Some(bytes) = self.as_mut().take(passed) {
+                            return Poll::Ready(Some(bytes));
+                        }
+                    }
+                    Block::Loose(bytes) => {
+                        *this.fed = Instant::now();
+                        return Poll::Ready(Some(bytes));
+                    }
+                }
+                continue;
+            }
+            if *this.upstream_ended {
+                self.as_mut().finish();
+                continue;
+            }
+            ready!(self.as_mut().poll_upstream(cx));
+        }
+    }
+
+    /// Bytes that were read: out they go, unless there are none.
+    fn take(mut self: Pin<&mut Self>, passed: Passed) -> Option<Bytes> {
+        let this = self.as_mut().project();
+        if passed.fed {
+            *this.fed = Instant::now();
+        }
+        *this.stop = passed.stop;
+        if this.tap.done() && !*this.told {
+            self.complete();
+        }
+        (!passed.bytes.is_empty()).then_some(passed.bytes)
+    }
+
+    /// Takes a chunk from the upstream, or learns that there is none.
+    fn poll_upstream(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.as_mut().project();
+        match Pin::new(&mut *this.body).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(chunk) = frame.into_data() {
+                    this.tap.push(chunk);
+                }
+            }
+            Poll::Ready(Some(Err(_))) => self.fail(End::Broken(Break::Cut)),
+            Poll::Ready(None) => {
+                *this.upstream_ended = true;
+                let passed = this.tap.pass_rest();
+                *this.stop = passed.stop;
+                // A last frame without its blank line. It goes out before anything that is added.
+                if !passed.bytes.is_empty() {
+                    let mut held = super::gate::Chunks::new();
+                    held.push(passed.bytes);
+                    // What is added after it must not become part of it.
+                    if !this.tap.done() {
+                        held.push(Bytes::from_static(b"\n\n"));
+                    }
+                    *this.held = held.into_iter();
+                }
+            }
+            Poll::Pending => {
+                ready!(self.as_mut().poll_stalled(cx));
+                self.fail(End::Broken(Break::Stalled));
+            }
+        }
+        Poll::Ready(())
+    }
+
+    /// Ready when nothing has come for too long.
+    fn poll_stalled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let armed = this.waiting.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if armed && !this.timer.is_elapsed() {
+            return Poll::Pending;
+        }
+        *this.waiting = Some(cx.waker().clone());
+        let limit = if this.tap.done() { LINGER } else { *this.stall };
+        loop {
+            ready!(this.timer.as_mut().poll(cx));
+            let due = *this.fed + limit;
+            if Instant::now() >= due {
+                return Poll::Ready(());
+            }
+            this.timer.as_mut().reset(due);
+        }
+    }
+
+    /// The answer is whole; the upstream may still say something.
+    fn complete(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        if !std::mem::replace(this.told, true) {
+            this.ending.end(End::Complete, this.tap.tally());
+            let due = Instant::now() + LINGER;
+            if this.timer.deadline() > due {
+                this.timer.as_mut().reset(due);
+                *this.waiting = None;
+            }
+        }
+    }
+
+    /// The upstream has ended and all it sent is out.
+    fn finish(mut self: Pin<&mut Self>) {
+        let this = self.as_mut().project();
+        if this.tap.done() {
+            *this.state = State::Over;
+            self.complete();
+        } else if this.tap.finished() {
+            *this.state = State::Last(Bytes::from_static(DONE));
+            self.complete();
+        } else {
+            self.fail(End::Broken(Break::Unfinished));
+        }
+    }
+
+    /// The stream must not go on: one error event and no `[DONE]`, unless the answer was already whole.
+    fn fail(self: Pin<&mut Self>, end: End) {
+        let this = self.project();
+        *this.stop = None;
+        if std::mem::replace(this.told, true) {
+            *this.state = State::Over;
+            return;
+        }
+        let (message, code) = match &end {
+            End::Broken(how) => (how.message(), "broken_stream"),
+            End::Error(_) | End::Complete => ("the provider reported an error in its stream", "upstream_error"),
+        };
+        let event = this.ending.end(end, this.tap.tally()).unwrap_or_else(|| error_event(message, "server_error", code));
+        if this.tap.is_loose() {
+            let mut closed = BytesMut::from(b"\n\n".as_slice());
+            closed.extend_from_slice(&event);
+            *this.state = State::Last(closed.freeze());
+        } else {
+            *this.state = State::Last(event);
+        }
+    }
+}
+
+impl<B, E> Body for Relay<B, E>
+where
+    B: Body<Data = Bytes> + Unpin,
+    E: Ending,
+{
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.state, State::Over)
+    }
+
+    /// Unknown until it is over, even if the upstream knew: bytes can be added and dropped.
+    fn size_hint(&self) -> SizeHint {
+        if self.is_end_stream() { SizeHint::with_exact(0) } else { SizeHint::default() }
+    }
+}
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

@@ -3,6 +3,8 @@
 //! Owns the head of a request, the check of a whole answer and the signals in a stream. Bytes are never
 //! parsed and written again here: they pass.
 
+mod needs;
 pub mod request;
 pub mod response;
+mod shape;
 pub mod stream;

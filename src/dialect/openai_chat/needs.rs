@@ -1,0 +1,125 @@
+//! What a request needs from a model, by looks: byte finders first, a parse only where they find something.
+//!
+//! Owns the detection. Refuses to know models: [`capability`](crate::policy::capability) compares.
+
+use std::fmt;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::request::Fields;
+use crate::policy::capability::Needs;
+
+static IMAGE_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"image_url\""));
+static INPUT_IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_image\""));
+/// Marks of content whose length says nothing about its tokens.
+static OPAQUE: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| [b"base64,".as_slice(), b"\"input_audio\"", b"\"file_data\""].map(Finder::new));
+
+/// The prompt's bytes per token that the lower bound of its tokens assumes: twice of what English text has. Pages of blanks
+/// or of escaped text can have more; a provider's own "too long" stays the judge of what is let through.
+const BYTES_PER_TOKEN: u64 = 8;
+
+pub(super) fn of(fields: &Fields<'_>) -> Needs {
+    let vision = fields.messages.is_some_and(has_images);
+    Needs {
+        vision,
+        tools: [fields.tools, fields.functions].into_iter().flatten().any(is_full_list),
+        json_schema: fields.response_format.is_some_and(asks_for_schema),
+        context_tokens: if vision { 0 } else { context_tokens(fields) },
+        max_output_tokens: [fields.max_completion_tokens, fields.max_tokens]
+            .into_iter()
+            .flatten()
+            .find_map(|raw| raw.get().parse().ok()),
+    }
+}
+
+fn context_tokens(fields: &Fields<'_>) -> u64 {
+    let mut bytes = 0;
+    for raw in [fields.messages, fields.prompt, fields.input, fields.tools].into_iter().flatten() {
+        let text = raw.get().as_bytes();
+        if OPAQUE.iter().any(|mark| mark.find(text).is_some()) {
+            return 0;
+        }
+        bytes += text.len() as u64;
+    }
+    bytes / BYTES_PER_TOKEN
+}
+
+fn is_full_list(raw: &RawValue) -> bool {
+    raw.get().strip_prefix('[').is_some_and(|rest| !rest.trim_ascii_start().starts_with(']'))
+}
+
+fn asks_for_schema(raw: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Format {
+        r#type: String,
+    }
+    memchr::memmem::find(raw.get().as_bytes(), b"json_schema").is_some()
+        && serde_json::from_str::<Format>(raw.get()).is_ok_and(|format| format.r#type == "json_schema")
+}
+
+fn has_images(messages: &RawValue) -> bool {
+    let text = messages.get().as_bytes();
+    if IMAGE_URL.find(text).is_none() && INPUT_IMAGE.find(text).is_none() {
+        return false;
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        #[serde(default)]
+        content: Content,
+    }
+    serde_json::from_str::<Vec<Message>>(messages.get())
+        .is_ok_and(|messages| messages.iter().any(|message| message.content.image))
+}
+
+/// Whether a message's content has an image part.
+#[derive(Default)]
+struct Content {
+    image: bool,
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Parts)
+    }
+}
+
+struct Parts;
+
+impl<'de> Visitor<'de> for Parts {
+    type Value = Content;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("text or a list of parts")
+    }
+
+    fn visit_unit<E>(self) -> Result<Content, E> {
+        Ok(Content::default())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Content, E> {
+        Ok(Content::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
+        #[derive(Deserialize)]
+        struct Part {
+            #[serde(default)]
+            r#type: String,
+        }
+        let mut content = Content::default();
+        while let Some(part) = seq.next_element::<Part>()? {
+            content.image |= matches!(part.r#type.as_str(), "image_url" | "input_image");
+        }
+        Ok(content)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Content::default())
+    }
+}

@@ -1,0 +1,268 @@
+//! What is read of a stream on its way: the gate's verdict before the first content, the end and the tokens after it.
+//!
+//! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames that are
+//! not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end nobody reached.
+//! Refuses to know bodies, timers and clients.
+
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
+
+use crate::dialect::openai_chat::response::Usage;
+use crate::dialect::openai_chat::stream::{Signal, is_plain, scan};
+use crate::framing::sse::{Block, Event, Frames, events};
+use crate::policy::commit::{Commit, Seen, Verdict, Why};
+
+/// What was counted over a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// The last usage the vendor gave, from the frame with the finish reason on: before it nobody sends the final one.
+    pub usage: Option<Usage>,
+    /// Frames that were not JSON and were dropped. Above 0 the stream is not lossless.
+    pub malformed: u32,
+}
+
+/// Why a stream must not go on to the client.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The vendor's error event: its data, not for the client's eyes.
+    Error(Bytes),
+    /// `[DONE]` without a finish reason after content.
+    Unfinished,
+}
+
+/// A block after it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Passed {
+    /// What the client gets; can be empty.
+    pub bytes: Bytes,
+    /// What stands where the bytes end.
+    pub stop: Option<Stop>,
+    /// Whether there was data in it, as opposed to comments that only keep the connection alive.
+    pub fed: bool,
+}
+
+/// A block as the gate sees it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Judged {
+    /// Nothing yet: these bytes are held.
+    Hold(Bytes),
+    /// The client is bound to this stream.
+    Commit(Why, Passed),
+    /// The data of an error event before any content.
+    Fail(Bytes),
+}
+
+/// Reads one stream.
+#[derive(Debug)]
+pub struct Tap {
+    frames: Frames,
+    tally: Tally,
+    content: bool,
+    finished: bool,
+    done: bool,
+}
+
+impl Tap {
+    /// A frame longer than this goes by unread, in bytes.
+    pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+
+    /// Before the first byte.
+    #[must_use]
+    pub fn new(frame_bytes: usize) -> Self {
+        Self {
+            frames: Frames::new(frame_bytes),
+            tally: Tally::default(),
+            content: false,
+            finished: false,
+            done: false,
+        }
+    }
+
+    /// Takes a chunk of the upstream; then [`pull`](Self::pull) until it is used up.
+    pub fn push(&mut self, chunk: Bytes) {
+        self.frames.push(chunk);
+    }
+
+    /// The next block to [`judge`](Self::judge) or [`pass`](Self::pass).
+    pub fn pull(&mut self) -> Option<Block> {
+        self.frames.pull()
+    }
+
+    /// Reads a block before commit.
+    pub fn judge(&mut self, block: Bytes, commit: &Commit) -> Judged {
+        self.sift(block, Some(commit), false)
+    }
+
+    /// Reads a block after commit. The usual one, a single chunk of the answer, costs three passes of a byte finder.
+    pub fn pass(&mut self, block: Bytes) -> Passed {
+        if !self.finished && single(&block).is_some_and(is_plain) {
+            return Passed { bytes: block, stop: None, fed: true };
+        }
+        passed(self.sift(block, None, false))
+    }
+
+    /// Reads what is left when the upstream has ended, before commit.
+    pub fn judge_rest(&mut self, commit: &Commit) -> Judged {
+        let rest = self.frames.rest();
+        self.sift(rest, Some(commit), true)
+    }
+
+    /// Reads what is left when the upstream has ended, after commit.
+    pub fn pass_rest(&mut self) -> Passed {
+        let rest = self.frames.rest();
+        passed(self.sift(rest, None, true))
+    }
+
+    /// More was held than may be: there is content for all anyone knows.
+    pub const fn overrun(&mut self) {
+        self.content = true;
+    }
+
+    /// Bytes of an unfinished frame that are kept back.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.frames.kept()
+    }
+
+    /// Whether the client has half of a frame (one that was too long to be kept back).
+    #[must_use]
+    pub const fn is_loose(&self) -> bool {
+        self.frames.is_loose()
+    }
+
+    /// Whether a finish reason has passed.
+    #[must_use]
+    pub const fn finished(&self) -> bool {
+        self.finished
+    }
+
+    /// Whether `[DONE]` has passed.
+    #[must_use]
+    pub const fn done(&self) -> bool {
+        self.done
+    }
+
+    /// What was counted so far.
+    #[must_use]
+    pub const fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Reads a block frame by frame. `strict`: the block may end with half a frame, so nothing is taken on trust.
+    fn sift(&mut self, block: Bytes, gate: Option<&Commit>, strict: bool) -> Judged {
+        let mut why = None;
+        let mut fed = false;
+        let mut dropped: SmallVec<[Range<usize>; 1]> = SmallVec::new();
+        let mut stop = None;
+        let mut end = block.len();
+        for event in events(&block) {
+            if self.done {
+                break;
+            }
+            let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished;
+            let Some(signal) = read(&event, trusted) else { continue };
+            fed = true;
+            if let (Some(gate), None) = (gate, why) {
+                match gate.frame(seen(signal)) {
+                    Verdict::Hold => {}
+                    Verdict::Commit(reason) => {
+                        why = Some(reason);
+                        self.content |= reason != Why::Empty;
+                    }
+                    Verdict::Fail => return Judged::Fail(data_of(&block, &event)),
+                }
+            }
+            match signal {
+                Signal::Chunk(said) => {
+                    self.finished |= said.finish;
+                    if self.finished && said.usage.is_some() {
+                        self.tally.usage = said.usage;
+                    }
+                    continue;
+                }
+                Signal::Malformed => {
+                    self.tally.malformed += 1;
+                    dropped.push(event.range);
+                    continue;
+                }
+                Signal::Error => stop = Some(Stop::Error(data_of(&block, &event))),
+                Signal::Done if self.content && !self.finished => stop = Some(Stop::Unfinished),
+                Signal::Done => {
+                    self.done = true;
+                    continue;
+                }
+            }
+            end = event.range.start;
+            break;
+        }
+        let bytes = without(block, end, &dropped);
+        match (gate, why) {
+            (Some(_), None) => Judged::Hold(bytes),
+            (_, why) => Judged::Commit(why.unwrap_or(Why::Content), Passed { bytes, stop, fed }),
+        }
+    }
+}
+
+fn passed(judged: Judged) -> Passed {
+    match judged {
+        Judged::Commit(_, passed) => passed,
+        Judged::Hold(bytes) => Passed { bytes, stop: None, fed: false },
+        Judged::Fail(data) => Passed { bytes: Bytes::new(), stop: Some(Stop::Error(data)), fed: true },
+    }
+}
+
+/// What a frame says; `None` if it has no data.
+fn read(event: &Event<'_>, trusted: bool) -> Option<Signal> {
+    let data = match (&event.data, event.name) {
+        (Some(data), _) => data.as_ref(),
+        (None, Some(b"error")) => b"",
+        (None, _) => return None,
+    };
+    if trusted && event.name != Some(b"error") && is_plain(data) {
+        return Some(Signal::Chunk(crate::dialect::openai_chat::stream::Said::default()));
+    }
+    Some(scan(event.name, data))
+}
+
+const fn seen(signal: Signal) -> Seen {
+    match signal {
+        Signal::Chunk(said) if said.content => Seen::Content,
+        Signal::Chunk(said) if said.finish => Seen::End,
+        Signal::Chunk(_) => Seen::Preamble,
+        Signal::Done => Seen::End,
+        Signal::Error => Seen::Error,
+        Signal::Malformed => Seen::Malformed,
+    }
+}
+
+/// The data of a block that is a single frame in the usual form, `data: …` and LF LF.
+fn single(block: &[u8]) -> Option<&[u8]> {
+    let data = block.strip_prefix(b"data: ")?.strip_suffix(b"\n\n")?;
+    memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
+}
+
+fn data_of(block: &Bytes, event: &Event<'_>) -> Bytes {
+    match &event.data {
+        None => Bytes::new(),
+        Some(std::borrow::Cow::Borrowed(data)) => block.slice_ref(data),
+        Some(std::borrow::Cow::Owned(data)) => Bytes::copy_from_slice(data),
+    }
+}
+
+/// The block up to `end` without the dropped frames; a copy only if there are any.
+fn without(mut block: Bytes, end: usize, dropped: &[Range<usize>]) -> Bytes {
+    block.truncate(end);
+    if dropped.is_empty() {
+        return block;
+    }
+    let mut kept = BytesMut::with_capacity(end);
+    let mut at = 0;
+    for range in dropped {
+        kept.extend_from_slice(&block[at..range.start]);
+        at = range.end;
+    }
+    kept.extend_from_slice(&block[at..]);
+    kept.freeze()
+}
