@@ -1,0 +1,274 @@
+//! The inner service of the failover layer: one attempt on one slot.
+//!
+//! Owns the way from a query to a good reply or a classified miss. Both kinds of answers are held until
+//! they are known to be good: a stream to its first content, a whole answer to its end.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tower::Service;
+
+use super::body::RequestBody;
+use super::client::{Client, SendError};
+use super::route::{Route, Routes};
+use crate::dialect::error::{facts, facts_in_event};
+use crate::dialect::hint::quota_rest;
+use crate::dialect::openai_chat::request::{Edit, Endpoint, ModelName, splice};
+use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
+use crate::failover::{Attempt, Clock, Miss, SharedLedger};
+use crate::policy::classify::{Facts, Overrides, classify};
+use crate::policy::failure::{Failure, Kind};
+use crate::policy::id::SlotId;
+use crate::policy::time::Instant;
+use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
+
+/// What the client asked, as every attempt sends it.
+#[derive(Debug)]
+pub struct Query {
+    /// Which endpoint of the API.
+    pub endpoint: Endpoint,
+    /// The body as it came.
+    pub body: Bytes,
+    /// Where it is cut for each target.
+    pub edit: Edit,
+    /// A stream is asked for.
+    pub stream: bool,
+    /// The client's own headers that are passed on.
+    pub headers: HeaderMap,
+}
+
+/// A good answer.
+pub enum Reply {
+    /// Whole and checked.
+    Whole {
+        /// The vendor's id of the answer.
+        request_id: Option<HeaderValue>,
+        /// JSON.
+        body: Bytes,
+        /// The tokens it took.
+        usage: Option<Usage>,
+    },
+    /// Too long to be held: passed on unread.
+    Long {
+        /// The vendor's id of the answer.
+        request_id: Option<HeaderValue>,
+        /// The rest with what was read of it.
+        body: Rest<Incoming>,
+    },
+    /// A stream at its first content.
+    Stream {
+        /// The vendor's id of the answer.
+        request_id: Option<HeaderValue>,
+        /// What was held, and the rest.
+        held: Box<Held<Incoming>>,
+    },
+}
+
+/// A vendor's answer that is no good, for the cases in which the client gets it.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its content type.
+    pub content_type: Option<HeaderValue>,
+    /// Its body, bounded; not yet redacted.
+    pub body: Bytes,
+    /// The slot it came from.
+    pub slot: SlotId,
+}
+
+/// The most that is read of an error body, in bytes.
+const ERROR_BODY: usize = 256 * 1024;
+/// An error's status is known; its body may take this long.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+/// An upstream that was silent for this long and then hung up has timed out (contract section 1).
+const SILENCE: Duration = Duration::from_secs(5);
+
+/// What all attempts share.
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    routes: Arc<Routes>,
+    overrides: Overrides,
+    ledger: Arc<SharedLedger>,
+    clock: Clock,
+    limits: GateLimits,
+}
+
+/// The service that makes attempts. Always ready.
+#[derive(Debug, Clone)]
+pub struct Exchange(Arc<Shared>);
+
+impl Exchange {
+    /// A service over `client`. The ledger only hears of quotas at zero.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        routes: Arc<Routes>,
+        overrides: Overrides,
+        ledger: Arc<SharedLedger>,
+        clock: Clock,
+        limits: GateLimits,
+    ) -> Self {
+        Self(Arc::new(Shared { client, routes, overrides, ledger, clock, limits }))
+    }
+}
+
+impl Service<Attempt<Arc<Query>>> for Exchange {
+    type Response = Reply;
+    type Error = Miss<Answer>;
+    type Future = Pin<Box<dyn Future<Output = Result<Reply, Miss<Answer>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, attempt: Attempt<Arc<Query>>) -> Self::Future {
+        let shared = Arc::clone(&self.0);
+        Box::pin(async move { shared.exchange(&attempt).await })
+    }
+}
+
+impl Shared {
+    async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
+        let route = self.routes.of(attempt.slot);
+        let started = self.clock.now();
+        let response = self
+            .client
+            .send(|| request(route, attempt))
+            .await
+            .map_err(|error| self.no_answer(&error, attempt.slot, started))?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(route, attempt.slot, response).await);
+        }
+        if let Some(rest) = quota_rest(response.headers(), wall()) {
+            let now = self.clock.now();
+            self.ledger.with(|ledger| ledger.rest(attempt.slot, rest, now));
+        }
+        if response.headers().contains_key(http::header::CONTENT_ENCODING) && !is_identity(response.headers()) {
+            // It was told not to: what cannot be read cannot be checked.
+            return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
+        }
+        if attempt.request.stream {
+            self.stream(route, attempt.slot, response).await
+        } else {
+            self.whole(route, attempt, response).await
+        }
+    }
+
+    async fn whole(
+        &self,
+        route: &Route,
+        attempt: &Attempt<Arc<Query>>,
+        response: Response<Incoming>,
+    ) -> Result<Reply, Miss<Answer>> {
+        let (mut parts, body) = response.into_parts();
+        let request_id = request_id(&mut parts.headers);
+        let body = match whole(body, self.limits.whole_bytes).await {
+            Ok(Collected::Whole(body)) => body,
+            Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, body }),
+            Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
+        };
+        match inspect(&body, attempt.request.endpoint) {
+            Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
+            Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt.slot, &parts.headers, body)),
+        }
+    }
+
+    async fn stream(
+        &self,
+        route: &Route,
+        slot: SlotId,
+        response: Response<Incoming>,
+    ) -> Result<Reply, Miss<Answer>> {
+        let (mut parts, body) = response.into_parts();
+        let request_id = request_id(&mut parts.headers);
+        match hold(body, &self.limits).await {
+            Ok(held) => Ok(Reply::Stream { request_id, held: Box::new(held) }),
+            Err(GateError::Event(data)) => Err(self.bad_200(route, slot, &parts.headers, data)),
+            Err(GateError::NotSse(body)) => Err(self.bad_200(route, slot, &parts.headers, body)),
+            Err(GateError::Ended { silent }) if silent >= SILENCE => {
+                Err(miss(Failure::new(Kind::Timeout).with_status(200)))
+            }
+            Err(GateError::Ended { .. } | GateError::Broken(_)) => {
+                Err(miss(Failure::new(Kind::BrokenStream).with_status(200)))
+            }
+        }
+    }
+
+    /// An answer with another status than 200.
+    async fn refused(&self, route: &Route, slot: SlotId, response: Response<Incoming>) -> Miss<Answer> {
+        let (mut parts, body) = response.into_parts();
+        let body = match tokio::time::timeout(ERROR_BODY_TIME, whole(body, ERROR_BODY)).await {
+            Ok(Ok(Collected::Whole(body))) => body,
+            // The status alone has to do.
+            Ok(Ok(Collected::Long(_)) | Err(_)) | Err(_) => Bytes::new(),
+        };
+        let facts = facts(route.family, parts.status.as_u16(), &parts.headers, &body, wall());
+        let content_type = parts.headers.remove(http::header::CONTENT_TYPE);
+        let failure = self.classify(route, facts);
+        Miss { failure, answer: Some(Box::new(Answer { status: parts.status, content_type, body, slot })) }
+    }
+
+    /// An error under status 200: it is of the kind its own content says.
+    fn bad_200(&self, route: &Route, slot: SlotId, headers: &HeaderMap, body: Bytes) -> Miss<Answer> {
+        let facts = facts_in_event(route.family, 200, &body)
+            .unwrap_or_else(|| facts(route.family, 200, headers, &body, wall()));
+        let status = facts.body_status.and_then(|status| StatusCode::from_u16(status).ok());
+        let failure = self.classify(route, facts);
+        let status = status.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST);
+        let content_type = Some(HeaderValue::from_static("application/json"));
+        Miss { failure, answer: Some(Box::new(Answer { status, content_type, body, slot })) }
+    }
+
+    fn classify(&self, route: &Route, mut facts: Facts) -> Failure {
+        facts.provider = Some(route.provider);
+        classify(&facts, &self.overrides)
+    }
+
+    fn no_answer(&self, error: &SendError, slot: SlotId, started: Instant) -> Miss<Answer> {
+        let silent = self.clock.now().since(started);
+        let kind = if !error.connecting && silent >= SILENCE { Kind::Timeout } else { Kind::Network };
+        tracing::debug!(slot = slot.0, kind = kind.name(), reason = %error.reason, "no answer from upstream");
+        miss(Failure::new(kind))
+    }
+}
+
+/// The wall clock: only for dates in headers.
+#[allow(clippy::disallowed_methods, reason = "HTTP dates are wall-clock time")]
+fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
+const fn miss(failure: Failure) -> Miss<Answer> {
+    Miss { failure, answer: None }
+}
+
+fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody> {
+    let query = &attempt.request;
+    let segments = match &route.model {
+        Some(model) => splice(&query.body, &query.edit, model),
+        None => splice(&query.body, &query.edit, &ModelName::new(&attempt.level().model)),
+    };
+    let mut request = Request::new(RequestBody::new(segments));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = route.address(query.endpoint).clone();
+    *request.headers_mut() = route.headers.clone();
+    for (name, value) in &query.headers {
+        request.headers_mut().insert(name, value.clone());
+    }
+    request
+}
+
+fn request_id(headers: &mut HeaderMap) -> Option<HeaderValue> {
+    headers.remove("x-request-id").or_else(|| headers.remove("request-id"))
+}
+
+fn is_identity(headers: &HeaderMap) -> bool {
+    headers.get(http::header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
+}

@@ -1,0 +1,14 @@
+//! One attempt: one HTTP exchange with an upstream.
+//!
+//! Owns connections, credentials on the wire and the verdict on what came back. Refuses to know what is
+//! tried next: it answers with a reply or with a classified miss.
+
+pub mod body;
+pub mod client;
+pub mod connector;
+pub mod exchange;
+pub mod route;
+
+pub use client::{Client, ClientSettings};
+pub use exchange::{Answer, Exchange, Query, Reply};
+pub use route::{Route, Routes};

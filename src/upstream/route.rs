@@ -1,0 +1,105 @@
+//! Where a slot's requests go: addresses and headers, made once at start.
+//!
+//! Owns what can be prepared per slot. The credential is in a header marked sensitive: its `Debug` says so
+//! and nothing more.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Uri};
+
+use crate::dialect::openai_chat::request::{Endpoint, ModelName};
+use crate::policy::classify::Family;
+use crate::policy::id::{ProviderId, SlotId};
+
+/// One slot on the wire.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// Whose account space it is.
+    pub provider: ProviderId,
+    /// How its vendor words errors.
+    pub family: Family,
+    /// Complete addresses, by [`Route::address`].
+    pub addresses: [Uri; 4],
+    /// Sent with each request, the credential included.
+    pub headers: HeaderMap,
+    /// What must not be passed on if the vendor echoes it.
+    pub secret: Option<Arc<str>>,
+    /// The model of the slot's target in the form in which it is spliced; `None` if clients name it.
+    pub model: Option<ModelName>,
+}
+
+impl Route {
+    /// The addresses of all endpoints under `base`, which ends without a slash.
+    ///
+    /// # Errors
+    /// `base` is no address.
+    pub fn addresses(base: &str) -> Result<[Uri; 4], http::uri::InvalidUri> {
+        let of = |endpoint| format!("{base}{}", path(endpoint)).parse::<Uri>();
+        Ok([
+            of(Endpoint::Chat)?,
+            of(Endpoint::Completions)?,
+            of(Endpoint::Embeddings)?,
+            of(Endpoint::Moderations)?,
+        ])
+    }
+
+    /// Where requests to `endpoint` go.
+    #[must_use]
+    pub const fn address(&self, endpoint: Endpoint) -> &Uri {
+        match endpoint {
+            Endpoint::Chat => &self.addresses[0],
+            Endpoint::Completions => &self.addresses[1],
+            Endpoint::Embeddings => &self.addresses[2],
+            Endpoint::Moderations => &self.addresses[3],
+        }
+    }
+
+    /// The headers that go with each request: JSON, plain bytes, the credential, and what is configured.
+    #[must_use]
+    pub fn headers(bearer: Option<&HeaderValue>, extra: &HeaderMap) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        // The gate reads what passes: compressed bytes it could not.
+        headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        let agent = concat!("backstop/", env!("CARGO_PKG_VERSION"));
+        headers.insert(http::header::USER_AGENT, HeaderValue::from_static(agent));
+        if let Some(bearer) = bearer {
+            headers.insert(http::header::AUTHORIZATION, bearer.clone());
+        }
+        for (name, value) in extra {
+            headers.insert(name.clone(), value.clone());
+        }
+        headers
+    }
+}
+
+const fn path(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Chat => "/chat/completions",
+        Endpoint::Completions => "/completions",
+        Endpoint::Embeddings => "/embeddings",
+        Endpoint::Moderations => "/moderations",
+    }
+}
+
+/// The routes of all slots.
+#[derive(Debug, Default)]
+pub struct Routes(Vec<Route>);
+
+impl Routes {
+    /// Adds the route of the next slot.
+    pub fn push(&mut self, route: Route) {
+        self.0.push(route);
+    }
+
+    /// The route of a slot.
+    #[must_use]
+    pub fn of(&self, slot: SlotId) -> &Route {
+        &self.0[slot.index()]
+    }
+
+    /// Every secret there is, to be kept out of what is passed on.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|route| route.secret.as_deref())
+    }
+}
