@@ -10,6 +10,7 @@ mod redact;
 mod tests;
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName};
@@ -27,6 +28,10 @@ pub use redact::{redact, safe_message};
 pub const READ_LIMIT: usize = 64 * 1024;
 
 static AMZN_ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+
+/// Built once: every event of every stream is searched.
+static ERROR: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"error"));
+static FAILED: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(b"response.failed"));
 
 /// The facts of an HTTP answer that is an error, or a 200 that is none of what was asked for.
 #[must_use]
@@ -52,11 +57,11 @@ pub fn facts(family: Family, status: u16, headers: &HeaderMap, body: &[u8], wall
 }
 
 /// The facts of an error inside a good answer: the JSON of a whole body or of one event's data. `None` if
-/// it is no error, which costs one byte search for almost every event. `status` is the answer's own.
+/// it is no error, which costs two byte searches for almost every event. `status` is the answer's own.
 #[must_use]
 pub fn facts_in_event(family: Family, status: u16, json: &[u8]) -> Option<Facts> {
     // Every shape below holds one of these words.
-    if memmem::find(json, b"error").is_none() && memmem::find(json, b"response.failed").is_none() {
+    if ERROR.find(json).is_none() && FAILED.find(json).is_none() {
         return None;
     }
     let json = json.trim_ascii();
@@ -111,8 +116,7 @@ impl Envelope<'_> {
         if let Some(error) = self.error.and_then(told) {
             return Some(Some(error));
         }
-        if let Some(choices) = self.choices.filter(|choices| memmem::find(choices.get().as_bytes(), b"error").is_some())
-        {
+        if let Some(choices) = self.choices.filter(|choices| ERROR.find(choices.get().as_bytes()).is_some()) {
             let choices = serde_json::from_str::<Vec<Choice<'_>>>(choices.get()).ok()?;
             let broken = choices.iter().find(|choice| choice.error.is_some() || is(choice.finish_reason, "error"))?;
             return Some(broken.error.and_then(told));

@@ -175,6 +175,24 @@ fn json_stays_json_and_secrets_are_found_as_json_writes_them() {
 }
 
 #[test]
+fn redaction_never_cuts_an_escape_in_two() {
+    let cases = [
+        (r#"{"m":"\\/+_aA_+="}"#, "/+_aA_+="),
+        (r#"{"m":"x\nabcdefg"}"#, "nabcdefg"),
+        (r#"{"m":"x\u00e9abcdef"}"#, "00e9abcdef"),
+        (r#"{"m":"x\u00e9abcdef"}"#, "e9abcdef"),
+        (r#"{"m":"abcdefgh\\"}"#, "abcdefgh\\"),
+    ];
+    for (body, secret) in cases {
+        let shown = redact(body.as_bytes(), &[secret]);
+        let json: Value = serde_json::from_slice(&shown).unwrap();
+        assert!(!json.to_string().contains(secret) && json["m"].as_str().unwrap().contains("[redacted]"), "{body}");
+    }
+    let shown = redact(br#"{"m":"wrong:\nsk-12345678"}"#, &[]);
+    assert_eq!(String::from_utf8_lossy(&shown), r#"{"m":"wrong:\n[redacted]"}"#);
+}
+
+#[test]
 fn shown_text_is_one_short_line() {
     let shown = safe_message(&"é\r\n\u{7}x ".repeat(1_000), &[]);
     assert_eq!(shown.chars().count(), 301);

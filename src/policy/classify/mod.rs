@@ -1,7 +1,7 @@
 //! What an upstream's answer means: neutral facts in, one [`Failure`] out.
 //!
 //! Owns the order in which facts are believed: an operator's rows, then exception or error name, code,
-//! type, message phrase and, last, status, because statuses lie. The rows themselves are in [`table`].
+//! type, message phrase and, last, status, because statuses lie. The rows themselves are in `table.rs`.
 //! Refuses to know bytes, headers and JSON (a dialect gathers the facts) and what a kind leads to (the
 //! ledger and the run do).
 
