@@ -9,4 +9,5 @@ pub mod failover;
 pub mod framing;
 pub mod policy;
 pub mod stream;
+pub mod telemetry;
 pub mod upstream;

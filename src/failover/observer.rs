@@ -24,7 +24,7 @@ pub enum AttemptEnd<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Handover<'a> {
     /// The request's id.
-    pub request: &'a str,
+    pub request: u64,
     /// The slot that failed, with its level.
     pub from: (SlotId, &'a Level),
     /// The slot that is tried next, with its level; `None` if nobody is left.

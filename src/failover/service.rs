@@ -27,7 +27,7 @@ pub struct Errand<Q> {
     /// What the attempts send. Cloned for each.
     pub request: Q,
     /// Its id in the logs.
-    pub id: Arc<str>,
+    pub id: u64,
     /// When it arrived.
     pub arrived: Instant,
 }
@@ -153,12 +153,12 @@ where
                 continue;
             }
             Step::Done(verdict) => {
-                report(&shared, &chain, &id, arrived, fallen.as_ref(), None);
+                report(&shared, &chain, id, arrived, fallen.as_ref(), None);
                 return Err(give_up(verdict, answers, run, chain));
             }
             Step::Try(tried) => tried,
         };
-        report(&shared, &chain, &id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
+        report(&shared, &chain, id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
         let Try { permit, no, level, limit, .. } = tried;
         let mut lease = Lease::new(&shared, &chain, level, permit, now);
         let attempt = Attempt { slot: lease.slot(), chain: Arc::clone(&chain), level, request: request.clone() };
@@ -200,7 +200,7 @@ async fn pause(shared: &Shared, wait: Wait) {
 fn report(
     shared: &Shared,
     chain: &Chain,
-    id: &str,
+    id: u64,
     arrived: Instant,
     fallen: Option<&Fallen>,
     to: Option<(SlotId, usize)>,

@@ -1,0 +1,45 @@
+//! Log lines: text for people, JSON for machines.
+//!
+//! Owns the subscriber and how points in time are written. Secrets never get here.
+
+use std::time::{Duration, SystemTime};
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging to standard error. `level` is a level or a filter (`info,backstop=debug`).
+///
+/// # Errors
+/// The filter is wrong, or logging was started before.
+pub fn start(format: Format, level: &str, colour: bool) -> Result<(), String> {
+    let filter = EnvFilter::try_new(level).map_err(|error| format!("log level {level:?}: {error}"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        Format::Text => builder.with_ansi(colour).with_target(false).try_init(),
+        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    }
+    .map_err(|error| error.to_string())
+}
+
+/// The wall-clock time in `from_now`, in RFC 3339, to the second.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "shown to people")]
+pub fn wall_clock_in(from_now: Duration) -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now() + from_now).to_string()
+}
+
+/// The wall-clock time `ago`, in RFC 3339, to the millisecond.
+#[must_use]
+#[allow(clippy::disallowed_methods, reason = "shown to people")]
+pub fn wall_clock_ago(ago: Duration) -> String {
+    humantime::format_rfc3339_millis(SystemTime::now() - ago).to_string()
+}
