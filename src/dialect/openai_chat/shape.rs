@@ -116,7 +116,11 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(u64::try_from(value).unwrap_or(0)))
             }
 
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is meant")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "`as` saturates, which is meant"
+            )]
             fn visit_f64<E>(self, value: f64) -> Result<Count, E> {
                 Ok(Count(value as u64))
             }
