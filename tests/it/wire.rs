@@ -1,5 +1,7 @@
 //! Recorded traffic through the readers of the wire: requests are spliced, streams pass gate and relay unchanged.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::path::PathBuf;

@@ -1,5 +1,6 @@
 //! Tests of [`request`](super).
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
