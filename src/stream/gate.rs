@@ -1,8 +1,8 @@
 //! The gate: an answer is held until it is known to be one (contract section 4).
 //!
-//! [`hold`] waits for a stream's first content, [`whole`] for a whole body. Until they return the client has nothing, and an
-//! error only means that the next slot is tried. Owns the bytes in the meantime. Refuses to know deadlines: the
-//! caller puts one timer around the call.
+//! [`hold`] waits for a stream's first content, [`whole`] for a whole body. Until they return the client has
+//! nothing, and an error only means that the next slot is tried. Owns the bytes in the meantime. Refuses to know
+//! deadlines: the caller puts one timer around the call.
 
 use std::fmt;
 use std::pin::Pin;
@@ -141,8 +141,8 @@ where
     }
 }
 
-/// The last bytes of a stream that ended without a blank line. Unless they are its `[DONE]`, a frame of the gateway's own
-/// will follow and must not become part of theirs.
+/// The last bytes of a stream that ended without a blank line. Unless they are its `[DONE]`, a frame of the
+/// gateway's own will follow and must not become part of theirs.
 pub(super) fn closed(bytes: Bytes, tap: &Tap) -> Chunks {
     let mut chunks = Chunks::new();
     if !bytes.is_empty() {

@@ -1,13 +1,14 @@
 //! The relay: a committed stream on its way to the client.
 //!
-//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame waits for
-//! its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was already sent
-//! would swallow the error event that must follow it. (A frame longer than the tap's limit is passed on in pieces all the
-//! same; then a blank line closes it before the error event.)
+//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame
+//! waits for its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was
+//! already sent would swallow the error event that must follow it. (A frame longer than the tap's limit is passed
+//! on in pieces all the same; then a blank line closes it before the error event.)
 //!
-//! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is missing;
-//! broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the gateway's own goes out.
-//! Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an [`Ending`] hears how it went.
+//! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is
+//! missing; broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the
+//! gateway's own goes out. Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an
+//! [`Ending`] hears how it went.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -62,8 +63,8 @@ impl Break {
 /// Hears how a stream ended. A relay that is dropped before says nothing: the ending is dropped with it, which means
 /// that the client went away.
 pub trait Ending {
-    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return the error
-    /// event for the client (one whole frame); `None` takes the relay's own words.
+    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return
+    /// the error event for the client (one whole frame); `None` takes the relay's own words.
     fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes>;
 }
 
@@ -251,7 +252,8 @@ where
         }
     }
 
-    /// The stream broke. With a finish reason it only lacks its `[DONE]`: the answer was whole, whatever broke after it.
+    /// The stream broke. With a finish reason it only lacks its `[DONE]`: the answer was whole, whatever broke
+    /// after it.
     fn broke(mut self: Pin<&mut Self>, how: Break) {
         let this = self.as_mut().project();
         if this.tap.finished() && !*this.told {

@@ -235,6 +235,17 @@ async fn an_ending_that_has_words_gives_them() {
     assert_eq!(all, Ok(Bytes::from(format!("{TEXT}data: {{\"error\":\"mine\"}}\n\n"))));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_cut_in_two_at_any_byte_is_the_same_stream() {
+    let text = [": hi\r\n\r\n", ROLE, TEXT, &TEXT.replace('\n', "\r\n"), STOP, USAGE, END].concat();
+    for at in 0..=text.len() {
+        let (first, second) = text.as_bytes().split_at(at);
+        let (out, heard) = run(vec![send(first), send(second)]).await;
+        assert_eq!(out, text, "cut at {at}");
+        assert_eq!(heard, Heard::Complete(usage(0)), "cut at {at}");
+    }
+}
+
 fn frame() -> impl Strategy<Value = String> {
     let text = prop::sample::select(vec![
         ROLE,

@@ -1,8 +1,8 @@
 //! What is read of a stream on its way: the gate's verdict before the first content, the end and the tokens after it.
 //!
-//! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames that are
-//! not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end nobody reached.
-//! Refuses to know bodies, timers and clients.
+//! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames
+//! that are not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end
+//! nobody reached. Refuses to know bodies, timers and clients.
 
 use std::ops::Range;
 
@@ -237,7 +237,8 @@ fn single(block: &[u8]) -> Option<&[u8]> {
     memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
 }
 
-/// Where a frame's first line begins. Blank lines before it, such as the LF of a CRLF that was split, are nobody's and stay.
+/// Where a frame's first line begins. Blank lines before it, such as the LF of a CRLF that was split, are nobody's
+/// and stay.
 fn first_line(block: &[u8], event: &Event<'_>) -> usize {
     let blank = block[event.range.clone()].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
     event.range.start + blank

@@ -228,8 +228,9 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Whether the vendor says that it failed, in any of the shapes seen (`error` object or text, `object` or `type` that
-    /// reads `error`, an error in a choice, `finish_reason: "error"`, or `message`/`detail` where the choices should be).
+    /// Whether the vendor says that it failed, in any of the shapes seen (`error` object or text, `object` or
+    /// `type` that reads `error`, an error in a choice, `finish_reason: "error"`, or `message`/`detail` where the
+    /// choices should be).
     pub(super) fn is_error(&self) -> bool {
         self.error.is_full()
             || self.object == Weight::TheWordError

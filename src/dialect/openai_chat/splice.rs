@@ -1,7 +1,8 @@
 //! A request body for another model.
 //!
-//! [`splice`] puts a body together again from slices of itself. Every byte that is not the model or one of the gateway's own
-//! fields stays as the client sent it, and none is copied. Refuses to parse: [`read`](super::request::read) says where things stand.
+//! [`splice`] puts a body together again from slices of itself. Every byte that is not the model or one of the
+//! gateway's own fields stays as the client sent it, and none is copied. Refuses to parse:
+//! [`read`](super::request::read) says where things stand.
 
 use std::ops::Range;
 
@@ -80,8 +81,8 @@ fn span(body: &[u8], raw: &RawValue) -> Range<usize> {
     start..start + raw.get().len()
 }
 
-/// A value's span with its key. A key that reads as one of ours has no quote inside, so the quote before its closing one
-/// is its opening one, however it is escaped.
+/// A value's span with its key. A key that reads as one of ours has no quote inside, so the quote before its
+/// closing one is its opening one, however it is escaped.
 fn member(body: &[u8], raw: &RawValue) -> Range<usize> {
     let value = span(body, raw);
     let close = memchr::memrchr(b'"', &body[..value.start]).unwrap_or(0);
