@@ -1,8 +1,9 @@
 //! Server-sent events, cut into frames while they arrive.
 //!
-//! [`Frames`] takes chunks as the network delivers them and gives back blocks that hold only whole frames:
-//! the chunk itself, uncopied, when it ends where a frame ends (the usual case). Only a frame that is split over chunks is
-//! copied, once. The blocks put together are the bytes that went in, always. [`events`] reads the frames of a block.
+//! [`Frames`] takes chunks as the network delivers them and gives back blocks that hold only whole frames: the
+//! chunk itself, uncopied, when it ends where a frame ends (the usual case). Only a frame that is split over chunks
+//! is copied, once. The blocks put together are the bytes that went in, always. [`events`] reads the frames of a
+//! block.
 //!
 //! Lines end with LF, CRLF or CR, also mixed; a blank line ends a frame. Refuses to know what the data means.
 
@@ -42,7 +43,8 @@ impl Frames {
         Self { limit, chunk: Bytes::new(), carry: BytesMut::new(), last: None, loose: false }
     }
 
-    /// Takes the next chunk. The blocks of the one before must have been pulled, else they come first, joined by a copy.
+    /// Takes the next chunk. The blocks of the one before must have been pulled, else they come first, joined by a
+    /// copy.
     pub fn push(&mut self, chunk: Bytes) {
         if self.chunk.is_empty() {
             self.chunk = chunk;

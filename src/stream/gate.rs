@@ -1,8 +1,8 @@
 //! The gate: an answer is held until it is known to be one (contract section 4).
 //!
-//! [`hold`] waits for a stream's first content, [`whole`] for a whole body. Until they return the client has nothing, and an
-//! error only means that the next slot is tried. Owns the bytes in the meantime. Refuses to know deadlines: the
-//! caller puts one timer around the call.
+//! [`hold`] waits for a stream's first content, [`whole`] for a whole body. Until they return the client has
+//! nothing, and an error only means that the next slot is tried. Owns the bytes in the meantime. Refuses to know
+//! deadlines: the caller puts one timer around the call.
 
 use std::fmt;
 use std::pin::Pin;
@@ -102,7 +102,7 @@ where
         let Some(chunk) = next_chunk(&mut body).await.map_err(GateError::Broken)? else {
             return match tap.judge_rest(&commit) {
                 Judged::Commit(why, passed) => {
-                    chunks.push(passed.bytes);
+                    chunks.extend(closed(passed.bytes, &tap));
                     Ok(Held { why, chunks, stop: passed.stop, tap, body, ended: true })
                 }
                 Judged::Fail(data) => Err(GateError::Event(data)),
@@ -139,6 +139,20 @@ where
             return Ok(Held { why, chunks, stop: None, tap, body, ended: false });
         }
     }
+}
+
+/// The last bytes of a stream that ended without a blank line. Unless they are its `[DONE]`, a frame of the
+/// gateway's own will follow and must not become part of theirs.
+pub(super) fn closed(bytes: Bytes, tap: &Tap) -> Chunks {
+    let mut chunks = Chunks::new();
+    if !bytes.is_empty() {
+        let blank = bytes.iter().all(|byte| matches!(byte, b'\n' | b'\r'));
+        chunks.push(bytes);
+        if !blank && !tap.done() {
+            chunks.push(Bytes::from_static(b"\n\n"));
+        }
+    }
+    chunks
 }
 
 /// The next data; frames without data (trailers) are skipped.

@@ -3,3 +3,6 @@
 pub mod gate;
 pub mod relay;
 pub mod tap;
+
+#[cfg(test)]
+mod script;

@@ -1,13 +1,14 @@
 //! The relay: a committed stream on its way to the client.
 //!
-//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame waits for
-//! its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was already sent
-//! would swallow the error event that must follow it. (A frame longer than the tap's limit is passed on in pieces all the
-//! same; then a blank line closes it before the error event.)
+//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame
+//! waits for its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was
+//! already sent would swallow the error event that must follow it. (A frame longer than the tap's limit is passed
+//! on in pieces all the same; then a blank line closes it before the error event.)
 //!
-//! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is missing;
-//! broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the gateway's own goes out.
-//! Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an [`Ending`] hears how it went.
+//! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is
+//! missing; broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the
+//! gateway's own goes out. Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an
+//! [`Ending`] hears how it went.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,7 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::gate::Held;
+use super::gate::{Held, closed};
 use super::tap::{Passed, Stop, Tally, Tap};
 use crate::dialect::openai_chat::stream::{DONE, error_event};
 use crate::framing::sse::Block;
@@ -62,8 +63,8 @@ impl Break {
 /// Hears how a stream ended. A relay that is dropped before says nothing: the ending is dropped with it, which means
 /// that the client went away.
 pub trait Ending {
-    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return the error
-    /// event for the client (one whole frame); `None` takes the relay's own words.
+    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return
+    /// the error event for the client (one whole frame); `None` takes the relay's own words.
     fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes>;
 }
 
@@ -126,16 +127,11 @@ where
     fn poll_bytes(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let this = self.as_mut().project();
-            match std::mem::replace(this.state, State::Flowing) {
-                State::Flowing => {}
-                State::Last(bytes) => {
-                    *this.state = State::Over;
-                    return Poll::Ready(Some(bytes));
-                }
-                State::Over => {
-                    *this.state = State::Over;
-                    return Poll::Ready(None);
-                }
+            if !matches!(this.state, State::Flowing) {
+                return Poll::Ready(match std::mem::replace(this.state, State::Over) {
+                    State::Last(bytes) => Some(bytes),
+                    State::Flowing | State::Over => None,
+                });
             }
             if let Some(chunk) = this.held.next() {
                 if this.held.len() == 0 && this.stop.is_none() && this.tap.done() {
@@ -198,25 +194,16 @@ where
                     this.tap.push(chunk);
                 }
             }
-            Poll::Ready(Some(Err(_))) => self.fail(End::Broken(Break::Cut)),
+            Poll::Ready(Some(Err(_))) => self.broke(Break::Cut),
             Poll::Ready(None) => {
                 *this.upstream_ended = true;
                 let passed = this.tap.pass_rest();
                 *this.stop = passed.stop;
-                // A last frame without its blank line. It goes out before anything that is added.
-                if !passed.bytes.is_empty() {
-                    let mut held = super::gate::Chunks::new();
-                    held.push(passed.bytes);
-                    // What is added after it must not become part of it.
-                    if !this.tap.done() {
-                        held.push(Bytes::from_static(b"\n\n"));
-                    }
-                    *this.held = held.into_iter();
-                }
+                *this.held = closed(passed.bytes, this.tap).into_iter();
             }
             Poll::Pending => {
                 ready!(self.as_mut().poll_stalled(cx));
-                self.fail(End::Broken(Break::Stalled));
+                self.broke(Break::Stalled);
             }
         }
         Poll::Ready(())
@@ -260,11 +247,20 @@ where
         if this.tap.done() {
             *this.state = State::Over;
             self.complete();
-        } else if this.tap.finished() {
-            *this.state = State::Last(Bytes::from_static(DONE));
+        } else {
+            self.broke(Break::Unfinished);
+        }
+    }
+
+    /// The stream broke. With a finish reason it only lacks its `[DONE]`: the answer was whole, whatever broke
+    /// after it.
+    fn broke(mut self: Pin<&mut Self>, how: Break) {
+        let this = self.as_mut().project();
+        if this.tap.finished() && !*this.told {
+            *this.state = State::Last(after_half(this.tap, Bytes::from_static(DONE)));
             self.complete();
         } else {
-            self.fail(End::Broken(Break::Unfinished));
+            self.fail(End::Broken(how));
         }
     }
 
@@ -280,15 +276,20 @@ where
             End::Broken(how) => (how.message(), "broken_stream"),
             End::Error(_) | End::Complete => ("the provider reported an error in its stream", "upstream_error"),
         };
-        let event = this.ending.end(end, this.tap.tally()).unwrap_or_else(|| error_event(message, "server_error", code));
-        if this.tap.is_loose() {
-            let mut closed = BytesMut::from(b"\n\n".as_slice());
-            closed.extend_from_slice(&event);
-            *this.state = State::Last(closed.freeze());
-        } else {
-            *this.state = State::Last(event);
-        }
+        let event =
+            this.ending.end(end, this.tap.tally()).unwrap_or_else(|| error_event(message, "server_error", code));
+        *this.state = State::Last(after_half(this.tap, event));
     }
+}
+
+/// A frame that is added by the gateway, kept apart from half a frame that the client may have.
+fn after_half(tap: &Tap, frame: Bytes) -> Bytes {
+    if !tap.is_loose() {
+        return frame;
+    }
+    let mut closed = BytesMut::from(b"\n\n".as_slice());
+    closed.extend_from_slice(&frame);
+    closed.freeze()
 }
 
 impl<B, E> Body for Relay<B, E>

@@ -1,8 +1,8 @@
 //! What is read of a stream on its way: the gate's verdict before the first content, the end and the tokens after it.
 //!
-//! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames that are
-//! not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end nobody reached.
-//! Refuses to know bodies, timers and clients.
+//! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames
+//! that are not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end
+//! nobody reached. Refuses to know bodies, timers and clients.
 
 use std::ops::Range;
 
@@ -71,13 +71,7 @@ impl Tap {
     /// Before the first byte.
     #[must_use]
     pub fn new(frame_bytes: usize) -> Self {
-        Self {
-            frames: Frames::new(frame_bytes),
-            tally: Tally::default(),
-            content: false,
-            finished: false,
-            done: false,
-        }
+        Self { frames: Frames::new(frame_bytes), tally: Tally::default(), content: false, finished: false, done: false }
     }
 
     /// Takes a chunk of the upstream; then [`pull`](Self::pull) until it is used up.
@@ -184,7 +178,7 @@ impl Tap {
                 }
                 Signal::Malformed => {
                     self.tally.malformed += 1;
-                    dropped.push(event.range);
+                    dropped.push(first_line(&block, &event)..event.range.end);
                     continue;
                 }
                 Signal::Error => stop = Some(Stop::Error(data_of(&block, &event))),
@@ -194,7 +188,7 @@ impl Tap {
                     continue;
                 }
             }
-            end = event.range.start;
+            end = first_line(&block, &event);
             break;
         }
         let bytes = without(block, end, &dropped);
@@ -241,6 +235,13 @@ const fn seen(signal: Signal) -> Seen {
 fn single(block: &[u8]) -> Option<&[u8]> {
     let data = block.strip_prefix(b"data: ")?.strip_suffix(b"\n\n")?;
     memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
+}
+
+/// Where a frame's first line begins. Blank lines before it, such as the LF of a CRLF that was split, are nobody's
+/// and stay.
+fn first_line(block: &[u8], event: &Event<'_>) -> usize {
+    let blank = block[event.range.clone()].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    event.range.start + blank
 }
 
 fn data_of(block: &Bytes, event: &Event<'_>) -> Bytes {

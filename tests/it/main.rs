@@ -1,3 +1,4 @@
-//! tests
+//! Integration tests, in one binary: real sockets, scenarios as data.
 
 mod classify;
+mod wire;

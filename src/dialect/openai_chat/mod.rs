@@ -7,4 +7,5 @@ mod needs;
 pub mod request;
 pub mod response;
 mod shape;
+mod splice;
 pub mod stream;

@@ -19,8 +19,8 @@ static INPUT_IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\
 static OPAQUE: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [b"base64,".as_slice(), b"\"input_audio\"", b"\"file_data\""].map(Finder::new));
 
-/// The prompt's bytes per token that the lower bound of its tokens assumes: twice of what English text has. Pages of blanks
-/// or of escaped text can have more; a provider's own "too long" stays the judge of what is let through.
+/// The prompt's bytes per token that the lower bound of its tokens assumes: twice of what English text has. Pages
+/// of blanks or of escaped text can have more; a provider's own "too long" stays the judge of what is let through.
 const BYTES_PER_TOKEN: u64 = 8;
 
 pub(super) fn of(fields: &Fields<'_>) -> Needs {

@@ -1,5 +1,6 @@
 //! Tests of [`request`](super).
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -29,7 +30,10 @@ fn spliced(body: &str, model: &str) -> String {
 fn only_the_model_changes() {
     for (body, expected) in [
         (r#"{"model":"a","messages":[]}"#, r#"{"model":"x\"y","messages":[]}"#),
-        (r#"{ "messages" : [{"model":"in"}] , "model" : "a" }"#, r#"{ "messages" : [{"model":"in"}] , "model" : "x\"y" }"#),
+        (
+            r#"{ "messages" : [{"model":"in"}] , "model" : "a" }"#,
+            r#"{ "messages" : [{"model":"in"}] , "model" : "x\"y" }"#,
+        ),
         (r#"{"mod\u0065l":"\u0061","stream":true}"#, r#"{"mod\u0065l":"x\"y","stream":true}"#),
         (r#"{"stream":true}"#, r#"{"model":"x\"y","stream":true}"#),
         (r#"{"model":null,"n":1}"#, r#"{"model":"x\"y","n":1}"#),
@@ -102,7 +106,8 @@ fn images_are_seen_and_make_the_length_unknown() {
         let needs = head(&body).needs;
         assert_eq!(needs, Needs { vision: true, ..Needs::default() });
     }
-    let file = r#"{"model":"a","messages":[{"content":[{"type":"file","file":{"file_data":"aaaaaaaaaaaaaaaaaaaaaaa"}}]}]}"#;
+    let file =
+        r#"{"model":"a","messages":[{"content":[{"type":"file","file":{"file_data":"aaaaaaaaaaaaaaaaaaaaaaa"}}]}]}"#;
     assert_eq!(head(file).needs, Needs::default());
 }
 

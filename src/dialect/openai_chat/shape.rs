@@ -116,7 +116,11 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(u64::try_from(value).unwrap_or(0)))
             }
 
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates, which is meant")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "`as` saturates, which is meant"
+            )]
             fn visit_f64<E>(self, value: f64) -> Result<Count, E> {
                 Ok(Count(value as u64))
             }
@@ -224,8 +228,9 @@ pub(super) struct Body {
 }
 
 impl Body {
-    /// Whether the vendor says that it failed, in any of the shapes seen (`error` object or text, `object` or `type` that
-    /// reads `error`, an error in a choice, `finish_reason: "error"`, or `message`/`detail` where the choices should be).
+    /// Whether the vendor says that it failed, in any of the shapes seen (`error` object or text, `object` or
+    /// `type` that reads `error`, an error in a choice, `finish_reason: "error"`, or `message`/`detail` where the
+    /// choices should be).
     pub(super) fn is_error(&self) -> bool {
         self.error.is_full()
             || self.object == Weight::TheWordError

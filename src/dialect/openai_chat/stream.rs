@@ -144,7 +144,8 @@ mod tests {
         ] {
             assert_eq!(delta(text), preamble, "{text}");
         }
-        for text in [r#"{"choices":[],"prompt_filter_results":[{}]}"#, r#"{"type":"ping"}"#, r#"{"choices":7}"#, "[1]"] {
+        for text in [r#"{"choices":[],"prompt_filter_results":[{}]}"#, r#"{"type":"ping"}"#, r#"{"choices":7}"#, "[1]"]
+        {
             assert_eq!(said(text), preamble, "{text}");
         }
     }

@@ -1,0 +1,180 @@
+//! What is still to do when an answer's bytes are out: settle the lease, count tokens and time.
+//!
+//! Owns the end of a request that has begun to answer. Dropped before the end, the client went away.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::state::State;
+use crate::dialect::openai_chat::request::Endpoint;
+use crate::dialect::openai_chat::response::Usage;
+use crate::dialect::openai_chat::stream::error_event;
+use crate::failover::Lease;
+use crate::policy::failure::{Failure, Kind, Scope};
+use crate::policy::time::Instant;
+use crate::stream::gate::Rest;
+use crate::stream::relay::{End, Ending};
+use crate::stream::tap::Tally;
+
+/// The account of one request: counted as in flight until it is dropped, with its duration then.
+pub struct Account {
+    state: Arc<State>,
+    endpoint: Endpoint,
+    arrived: Instant,
+}
+
+impl Account {
+    /// Opens an account for a request that arrived now.
+    #[must_use]
+    pub fn open(state: &Arc<State>, endpoint: Endpoint, arrived: Instant) -> Self {
+        state.metrics.in_flight.inc();
+        Self { state: Arc::clone(state), endpoint, arrived }
+    }
+
+    /// When the request arrived.
+    #[must_use]
+    pub const fn arrived(&self) -> Instant {
+        self.arrived
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let elapsed = self.state.clock.now().since(self.arrived);
+        self.state.metrics.in_flight.dec();
+        self.state.metrics.endpoint(self.endpoint).duration.observe(elapsed.as_secs_f64());
+    }
+}
+
+/// The end of a stream.
+pub struct Tail {
+    state: Arc<State>,
+    lease: Option<Lease>,
+    account: Option<Account>,
+    id: u64,
+}
+
+impl Tail {
+    /// Waits for the end of the stream that `lease` is for.
+    #[must_use]
+    pub fn new(state: &Arc<State>, lease: Lease, account: Account, id: u64) -> Self {
+        Self { state: Arc::clone(state), lease: Some(lease), account: Some(account), id }
+    }
+
+    fn failed(&mut self, lease: Lease, failure: Failure, message: &str) -> Bytes {
+        let name = self.state.names.slot(lease.slot());
+        tracing::warn!(
+            request = %format_args!("{:016x}", self.id),
+            slot = name.label,
+            kind = failure.kind.name(),
+            elapsed_ms = self.account.as_ref().map(|account| elapsed_ms(&self.state, account)),
+            "stream broken"
+        );
+        let _settled = lease.fail(&failure);
+        error_event(message, "server_error", failure.kind.name())
+    }
+}
+
+fn elapsed_ms(state: &State, account: &Account) -> u64 {
+    u64::try_from(state.clock.now().since(account.arrived).as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Ending for Tail {
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes> {
+        let lease = self.lease.take()?;
+        if tally.malformed > 0 {
+            self.state.metrics.malformed.inc_by(tally.malformed);
+        }
+        count_tokens(&self.state, &lease, tally.usage);
+        let event = match end {
+            End::Complete => {
+                lease.complete();
+                None
+            }
+            End::Broken(how) => {
+                let failure = Failure::new(Kind::BrokenStream).with_status(200);
+                Some(self.failed(lease, failure, how.message()))
+            }
+            End::Error(data) => {
+                let (failure, words) = self.state.exchange.judge_event(lease.slot(), &data);
+                // After content, what does not name a lane of its own is a broken stream.
+                let failure = if failure.kind.scope() == Scope::Nothing {
+                    Failure::new(Kind::BrokenStream).with_status(200)
+                } else {
+                    failure
+                };
+                let message = format!("the provider reported an error in its stream: {words}");
+                Some(self.failed(lease, failure, &message))
+            }
+        };
+        self.account = None;
+        event
+    }
+}
+
+/// Counts the tokens of an answer for its slot.
+pub fn count_tokens(state: &State, lease: &Lease, usage: Option<Usage>) {
+    let Some(usage) = usage else { return };
+    let metrics = state.metrics.slot(lease.slot());
+    metrics.prompt_tokens.inc_by(usage.prompt_tokens);
+    metrics.completion_tokens.inc_by(usage.completion_tokens);
+}
+
+/// A long answer on its way: complete when its last byte was read.
+pub struct LongBody {
+    body: Rest<Incoming>,
+    lease: Option<Lease>,
+    _account: Account,
+}
+
+impl LongBody {
+    /// Passes on `body`.
+    #[must_use]
+    pub const fn new(body: Rest<Incoming>, lease: Lease, account: Account) -> Self {
+        Self { body, lease: Some(lease), _account: account }
+    }
+}
+
+impl Body for LongBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(None) => {
+                if let Some(lease) = this.lease.take() {
+                    lease.complete();
+                }
+            }
+            Poll::Ready(Some(Err(_))) => {
+                if let Some(lease) = this.lease.take() {
+                    let _settled = lease.fail(&Failure::new(Kind::BrokenStream).with_status(200));
+                }
+            }
+            Poll::Ready(Some(Ok(_))) => {
+                if this.body.is_end_stream()
+                    && let Some(lease) = this.lease.take()
+                {
+                    lease.complete();
+                }
+            }
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
