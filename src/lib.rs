@@ -8,6 +8,7 @@ pub mod dialect;
 pub mod failover;
 pub mod framing;
 pub mod policy;
+pub mod server;
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;

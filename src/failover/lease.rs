@@ -71,14 +71,15 @@ impl Lease {
         self.started
     }
 
-    /// The first content is there: the verdict of a probe.
-    pub fn answered(&mut self) {
+    /// The first content is there: the verdict of a probe. Returns when that was.
+    pub fn answered(&mut self) -> Instant {
         let now = self.shared.clock.now();
-        let Some(permit) = &mut self.permit else { return };
+        let Some(permit) = &mut self.permit else { return now };
         let changes = self.shared.ledger.with(|ledger| ledger.answered(permit, now));
         if !changes.is_empty() {
             self.shared.observer.changes(&changes);
         }
+        now
     }
 
     /// The answer is complete.

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tower::{Service, ServiceExt};
 
@@ -71,6 +72,8 @@ pub struct Served<R> {
     pub lease: Lease,
     /// What happened, in order; the last attempt is the one that served.
     pub entries: Vec<Entry>,
+    /// The time spent in attempts and pauses: what the gateway did not take itself.
+    pub waited: Duration,
 }
 
 /// A request that nobody served.
@@ -84,6 +87,8 @@ pub struct GaveUp<A> {
     pub entries: Vec<Entry>,
     /// The chain that was walked.
     pub chain: Arc<Chain>,
+    /// The time spent in attempts and pauses.
+    pub waited: Duration,
 }
 
 /// The failover service. Always ready.
@@ -144,17 +149,19 @@ where
     let mut run = Run::new(plan, settings);
     let mut answers: Vec<(usize, Box<A>)> = Vec::new();
     let mut fallen: Option<Fallen> = None;
+    let mut waited = Duration::ZERO;
     loop {
         let now = shared.clock.now();
         let step = shared.ledger.with(|ledger| run.next(ledger, now));
         let tried = match step {
             Step::Wait(wait) => {
                 pause(&shared, wait).await;
+                waited += shared.clock.now().since(now);
                 continue;
             }
             Step::Done(verdict) => {
                 report(&shared, &chain, id, arrived, fallen.as_ref(), None);
-                return Err(give_up(verdict, answers, run, chain));
+                return Err(give_up(verdict, answers, run, chain, waited));
             }
             Step::Try(tried) => tried,
         };
@@ -165,17 +172,18 @@ where
         let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
         let miss = match outcome {
             Ok(Ok(reply)) => {
-                lease.answered();
-                return Ok(Served { reply, lease, entries: run.into_entries() });
+                waited += lease.answered().since(now);
+                return Ok(Served { reply, lease, entries: run.into_entries(), waited });
             }
             Ok(Err(miss)) => miss,
             Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },
         };
         let slot = lease.slot();
         let Settled { changes, own } = lease.fail(&miss.failure);
-        let now = shared.clock.now();
+        let settled = shared.clock.now();
+        waited += settled.since(now);
         let jitter = shared.jitter();
-        shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, now));
+        shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, settled));
         answers.extend(miss.answer.map(|answer| (no, answer)));
         fallen = Some(Fallen { slot, level, failure: miss.failure, change: changes.first().copied() });
     }
@@ -218,10 +226,16 @@ fn report(
     });
 }
 
-fn give_up<A>(verdict: Verdict, answers: Vec<(usize, Box<A>)>, run: Run, chain: Arc<Chain>) -> GaveUp<A> {
+fn give_up<A>(
+    verdict: Verdict,
+    answers: Vec<(usize, Box<A>)>,
+    run: Run,
+    chain: Arc<Chain>,
+    waited: Duration,
+) -> GaveUp<A> {
     let answer = match verdict {
         Verdict::Return(wanted) => answers.into_iter().find(|(no, _)| *no == wanted).map(|(_, answer)| answer),
         Verdict::Compose(_) | Verdict::Unfit(_) => None,
     };
-    GaveUp { verdict, answer, entries: run.into_entries(), chain }
+    GaveUp { verdict, answer, entries: run.into_entries(), chain, waited }
 }

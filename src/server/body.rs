@@ -33,7 +33,7 @@ pub enum ReplyBody {
 impl ReplyBody {
     /// A whole body; none for no bytes.
     #[must_use]
-    pub const fn full(bytes: Bytes) -> Self {
+    pub fn full(bytes: Bytes) -> Self {
         if bytes.is_empty() { Self::Full(None) } else { Self::Full(Some(bytes)) }
     }
 }

@@ -88,7 +88,7 @@ impl Ending for Tail {
     fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes> {
         let lease = self.lease.take()?;
         if tally.malformed > 0 {
-            self.state.metrics.malformed.inc_by(tally.malformed);
+            self.state.metrics.malformed.inc_by(u64::from(tally.malformed));
         }
         count_tokens(&self.state, &lease, tally.usage);
         let event = match end {

@@ -51,7 +51,9 @@ pub enum Break {
 }
 
 impl Break {
-    const fn message(self) -> &'static str {
+    /// What a client is told of it.
+    #[must_use]
+    pub const fn message(self) -> &'static str {
         match self {
             Self::Cut => "the connection to the provider broke before the answer was complete",
             Self::Stalled => "the provider stopped sending before the answer was complete",

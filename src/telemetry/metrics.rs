@@ -9,6 +9,7 @@ use prometheus::{
 };
 
 use super::names::Names;
+use crate::dialect::openai_chat::request::Endpoint;
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{LaneState, Ledger};
 use crate::policy::time::Instant;
@@ -31,6 +32,15 @@ pub struct SlotMetrics {
     pub completion_tokens: IntCounter,
 }
 
+/// The handles of one endpoint of the API.
+#[derive(Debug)]
+pub struct EndpointMetrics {
+    /// `backstop_requests_total{status="200"}`
+    pub ok: IntCounter,
+    /// From the arrival of a request to the last byte of its answer.
+    pub duration: Histogram,
+}
+
 /// All series.
 #[derive(Debug)]
 pub struct Metrics {
@@ -43,8 +53,6 @@ pub struct Metrics {
     pub failovers: IntCounterVec,
     /// By kind of lane and kind of failure.
     pub cooldowns: IntCounterVec,
-    /// From the first byte of a request to the last of its answer, by endpoint of the API.
-    pub duration: HistogramVec,
     /// The part of the time before the first content that the gateway took itself.
     pub overhead: Histogram,
     /// Requests that have no complete answer yet.
@@ -56,6 +64,7 @@ pub struct Metrics {
     slot_in_flight: GaugeVec,
     uptime: Gauge,
     slots: Vec<SlotMetrics>,
+    endpoints: [EndpointMetrics; 4],
 }
 
 impl Metrics {
@@ -66,23 +75,46 @@ impl Metrics {
     pub fn new(names: &Names) -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let slot_labels = ["provider", "model", "key"];
-        let requests = counters(&registry, "requests_total", "Requests by endpoint and status", &["endpoint", "status"])?;
-        let attempts =
-            counters(&registry, "attempts_total", "Attempts by slot and outcome", &["provider", "model", "key", "outcome"])?;
+        let requests =
+            counters(&registry, "requests_total", "Requests by endpoint and status", &["endpoint", "status"])?;
+        let attempts = counters(
+            &registry,
+            "attempts_total",
+            "Attempts by slot and outcome",
+            &["provider", "model", "key", "outcome"],
+        )?;
         let failovers =
             counters(&registry, "failovers_total", "Requests that went on after a failure", &["from", "to", "kind"])?;
         let cooldowns = counters(&registry, "cooldowns_total", "Cooldowns that began", &["lane", "kind"])?;
-        let tokens = counters(&registry, "tokens_total", "Tokens as vendors count them", &["provider", "model", "direction"])?;
-        let duration = histograms(&registry, "request_duration_seconds", "Whole requests", &["endpoint"], &DURATION_BUCKETS)?;
-        let first = histograms(&registry, "first_content_seconds", "Attempts to their first content", &["provider", "model"], &DURATION_BUCKETS)?;
+        let tokens =
+            counters(&registry, "tokens_total", "Tokens as vendors count them", &["provider", "model", "direction"])?;
+        let duration =
+            histograms(&registry, "request_duration_seconds", "Whole requests", &["endpoint"], &DURATION_BUCKETS)?;
+        let first = histograms(
+            &registry,
+            "first_content_seconds",
+            "Attempts to their first content",
+            &["provider", "model"],
+            &DURATION_BUCKETS,
+        )?;
         let overhead = Histogram::with_opts(
             HistogramOpts::new("backstop_overhead_seconds", "Time the gateway itself took before the first content")
                 .buckets(OVERHEAD_BUCKETS.to_vec()),
         )?;
         let in_flight = IntGauge::new("backstop_requests_in_flight", "Requests without a complete answer yet")?;
         let malformed = IntCounter::new("backstop_malformed_chunks_total", "Stream chunks that were skipped")?;
-        let lane_state = gauges(&registry, "lane_state", "0 ready, 1 cooling, 2 half-open, 3 probing, 4 disabled", &["lane", "name"])?;
-        let cooldown_remaining = gauges(&registry, "cooldown_remaining_seconds", "Seconds until a cooling lane may be asked", &["lane", "name"])?;
+        let lane_state = gauges(
+            &registry,
+            "lane_state",
+            "0 ready, 1 cooling, 2 half-open, 3 probing, 4 disabled",
+            &["lane", "name"],
+        )?;
+        let cooldown_remaining = gauges(
+            &registry,
+            "cooldown_remaining_seconds",
+            "Seconds until a cooling lane may be asked",
+            &["lane", "name"],
+        )?;
         let slot_in_flight = gauges(&registry, "attempts_in_flight", "Attempts in flight", &slot_labels)?;
         let uptime = Gauge::new("backstop_uptime_seconds", "Seconds since the start")?;
         register(&registry, overhead.clone())?;
@@ -99,13 +131,17 @@ impl Metrics {
                 completion_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "completion"]),
             })
             .collect();
+        let endpoints = Endpoint::ALL.map(|endpoint| EndpointMetrics {
+            ok: requests.with_label_values(&[endpoint.name(), "200"]),
+            duration: duration.with_label_values(&[endpoint.name()]),
+        });
         Ok(Self {
+            endpoints,
             registry,
             requests,
             attempts,
             failovers,
             cooldowns,
-            duration,
             overhead,
             in_flight,
             malformed,
@@ -121,6 +157,12 @@ impl Metrics {
     #[must_use]
     pub fn slot(&self, id: SlotId) -> &SlotMetrics {
         &self.slots[id.index()]
+    }
+
+    /// The handles of an endpoint.
+    #[must_use]
+    pub const fn endpoint(&self, endpoint: Endpoint) -> &EndpointMetrics {
+        &self.endpoints[endpoint as usize]
     }
 
     /// Everything in Prometheus' text format; lanes as the ledger has them now.

@@ -49,8 +49,11 @@ impl Connector {
         http.enforce_http(false);
         http.set_nodelay(true);
         http.set_keepalive(Some(Duration::from_secs(60)));
-        let inner =
-            hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
+        let inner = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(http);
         Self { inner, limit }
     }
 }
@@ -70,9 +73,9 @@ impl Service<Uri> for Connector {
         let connecting = self.inner.call(uri);
         let limit = self.limit;
         Box::pin(async move {
-            let io = tokio::time::timeout(limit, connecting)
-                .await
-                .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no connection within the connect limit"))??;
+            let io = tokio::time::timeout(limit, connecting).await.map_err(|_elapsed| {
+                io::Error::new(io::ErrorKind::TimedOut, "no connection within the connect limit")
+            })??;
             Ok(Socket { io, used: Used::default() })
         })
     }

@@ -16,7 +16,7 @@ use tower::Service;
 use super::body::RequestBody;
 use super::client::{Client, SendError};
 use super::route::{Route, Routes};
-use crate::dialect::error::{facts, facts_in_event};
+use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
 use crate::dialect::openai_chat::request::{Edit, Endpoint, ModelName, splice};
 use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
@@ -117,6 +117,17 @@ impl Exchange {
     ) -> Self {
         Self(Arc::new(Shared { client, routes, overrides, ledger, clock, limits }))
     }
+
+    /// What an error event says that came after a stream's first content, and its words without secrets.
+    #[must_use]
+    pub fn judge_event(&self, slot: SlotId, data: &[u8]) -> (Failure, String) {
+        let route = self.0.routes.of(slot);
+        let facts = facts_in_event(route.family, 200, data)
+            .unwrap_or_else(|| facts(route.family, 200, &HeaderMap::new(), data, wall()));
+        let secrets: Vec<&str> = self.0.routes.secrets().collect();
+        let words = safe_message(&facts.message, &secrets);
+        (self.0.classify(route, facts), words)
+    }
 }
 
 impl Service<Attempt<Arc<Query>>> for Exchange {
@@ -180,12 +191,7 @@ impl Shared {
         }
     }
 
-    async fn stream(
-        &self,
-        route: &Route,
-        slot: SlotId,
-        response: Response<Incoming>,
-    ) -> Result<Reply, Miss<Answer>> {
+    async fn stream(&self, route: &Route, slot: SlotId, response: Response<Incoming>) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(&mut parts.headers);
         match hold(body, &self.limits).await {

@@ -34,24 +34,15 @@ impl Route {
     /// # Errors
     /// `base` is no address.
     pub fn addresses(base: &str) -> Result<[Uri; 4], http::uri::InvalidUri> {
-        let of = |endpoint| format!("{base}{}", path(endpoint)).parse::<Uri>();
-        Ok([
-            of(Endpoint::Chat)?,
-            of(Endpoint::Completions)?,
-            of(Endpoint::Embeddings)?,
-            of(Endpoint::Moderations)?,
-        ])
+        let of = |endpoint: Endpoint| format!("{base}{}", endpoint.path()).parse::<Uri>();
+        let [chat, completions, embeddings, moderations] = Endpoint::ALL.map(of);
+        Ok([chat?, completions?, embeddings?, moderations?])
     }
 
     /// Where requests to `endpoint` go.
     #[must_use]
     pub const fn address(&self, endpoint: Endpoint) -> &Uri {
-        match endpoint {
-            Endpoint::Chat => &self.addresses[0],
-            Endpoint::Completions => &self.addresses[1],
-            Endpoint::Embeddings => &self.addresses[2],
-            Endpoint::Moderations => &self.addresses[3],
-        }
+        &self.addresses[endpoint as usize]
     }
 
     /// The headers that go with each request: JSON, plain bytes, the credential, and what is configured.
@@ -70,15 +61,6 @@ impl Route {
             headers.insert(name.clone(), value.clone());
         }
         headers
-    }
-}
-
-const fn path(endpoint: Endpoint) -> &'static str {
-    match endpoint {
-        Endpoint::Chat => "/chat/completions",
-        Endpoint::Completions => "/completions",
-        Endpoint::Embeddings => "/embeddings",
-        Endpoint::Moderations => "/moderations",
     }
 }
 

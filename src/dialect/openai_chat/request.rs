@@ -28,6 +28,33 @@ pub enum Endpoint {
     Moderations,
 }
 
+impl Endpoint {
+    /// Every endpoint, in the order of its discriminants.
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Moderations];
+
+    /// The word in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+        }
+    }
+
+    /// Below the base address of an API, its `/v1` included.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/chat/completions",
+            Self::Completions => "/completions",
+            Self::Embeddings => "/embeddings",
+            Self::Moderations => "/moderations",
+        }
+    }
+}
+
 /// A request that no upstream could answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRequest {

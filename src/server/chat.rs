@@ -1,0 +1,228 @@
+//! The hot routes: a request in, an answer out, whatever happens between.
+//!
+//! Owns reading the body, the plan's errand, and the answer's frame. One path for streams and whole
+//! answers, and for every endpoint that passes through.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
+use tower::Service;
+
+use super::body::ReplyBody;
+use super::error::ApiError;
+use super::headers::{Told, stamp, stamp_id};
+use super::late::LateBody;
+use super::plan::{passed_on, plan};
+use super::state::State;
+use super::tail::{Account, LongBody, Tail, count_tokens};
+use crate::dialect::error::redact;
+use crate::dialect::openai_chat::request::{Endpoint, read};
+use crate::failover::{Errand, GaveUp, Served};
+use crate::policy::chain::Chain;
+use crate::policy::run::Verdict;
+use crate::stream::gate::{Collected, whole};
+use crate::stream::relay::Relay;
+use crate::upstream::{Answer, Query, Reply};
+
+/// What the failover layer brings back.
+pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
+
+/// Serves one request to an endpoint of the API.
+pub async fn serve(state: Arc<State>, endpoint: Endpoint, request: Request<Incoming>) -> Response<ReplyBody> {
+    let account = Account::open(&state, endpoint, state.clock.now());
+    let id = fastrand::u64(..) ^ state.id_seed;
+    let response = match accept(&state, endpoint, request, &account, id).await {
+        Ok(errand) => answer(&state, errand, account).await,
+        Err(error) => {
+            let mut response = error.response();
+            stamp_id(response.headers_mut(), id);
+            response
+        }
+    };
+    match response.status() {
+        StatusCode::OK => state.metrics.endpoint(endpoint).ok.inc(),
+        status => state.metrics.requests.with_label_values(&[endpoint.name(), status.as_str()]).inc(),
+    }
+    if state.log_requests {
+        log(&state, endpoint, &response, id);
+    }
+    response
+}
+
+/// Reads and understands a request.
+async fn accept(
+    state: &State,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+    account: &Account,
+    id: u64,
+) -> Result<Errand<Arc<Query>>, ApiError> {
+    if !state.client_keys.admit(request.headers()) {
+        return Err(ApiError::wrong_key());
+    }
+    let (parts, body) = request.into_parts();
+    check_type(&parts.headers)?;
+    let body = read_body(state, &parts.headers, body).await?;
+    let head = read(&body)?;
+    let plan = plan(state, endpoint, &parts.headers, &head, account.arrived())?;
+    let stream = head.stream;
+    let edit = head.edit;
+    let headers = passed_on(&parts.headers);
+    let request = Arc::new(Query { endpoint, body, edit, stream, headers });
+    Ok(Errand { plan, request, id, arrived: account.arrived() })
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if essence.eq_ignore_ascii_case(b"application/json") {
+        return Ok(());
+    }
+    let message = "the body must be JSON: send `content-type: application/json`";
+    Err(ApiError::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type", message))
+}
+
+async fn read_body(state: &State, headers: &HeaderMap, body: Incoming) -> Result<Bytes, ApiError> {
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > state.max_body as u64) {
+        return Err(ApiError::too_long(state.max_body));
+    }
+    match tokio::time::timeout(state.body_timeout, whole(body, state.max_body)).await {
+        Ok(Ok(Collected::Whole(body))) => Ok(body),
+        Ok(Ok(Collected::Long(_))) => Err(ApiError::too_long(state.max_body)),
+        Ok(Err(_broken)) => Err(ApiError::request(
+            StatusCode::BAD_REQUEST,
+            "incomplete_body",
+            "the body broke off before its announced end",
+        )),
+        Err(_elapsed) => {
+            let message = format!("the body did not come within {} s", state.body_timeout.as_secs());
+            Err(ApiError::request(StatusCode::REQUEST_TIMEOUT, "body_timeout", message))
+        }
+    }
+}
+
+/// Walks the chain; a stream that takes too long gets its headers before its content.
+async fn answer(state: &Arc<State>, errand: Errand<Arc<Query>>, account: Account) -> Response<ReplyBody> {
+    let id = errand.id;
+    let chain = Arc::clone(&errand.plan.chain);
+    let stream = errand.plan.stream;
+    let mut walk: Walk = state.failover.clone().call(errand);
+    let walked = if stream {
+        let patience = state.run.stream_headers_after;
+        let since = state.clock.now().since(account.arrived());
+        match tokio::time::timeout(patience.saturating_sub(since), &mut walk).await {
+            Ok(walked) => walked,
+            Err(_elapsed) => return late(state, walk, account, id),
+        }
+    } else {
+        walk.await
+    };
+    match walked {
+        Ok(served) => good(state, served, account, &chain, id),
+        Err(gave_up) => bad(state, gave_up, &account, id),
+    }
+}
+
+fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Chain, id: u64) -> Response<ReplyBody> {
+    let Served { reply, lease, entries, waited } = served;
+    let slot = lease.slot();
+    let now = state.clock.now();
+    let overhead = now.since(account.arrived()).saturating_sub(waited);
+    state.metrics.overhead.observe(overhead.as_secs_f64());
+    state.metrics.slot(slot).first_content.observe(now.since(lease.started()).as_secs_f64());
+    let stall = lease.level().stall;
+    let (body, content_type, vendor_id) = match reply {
+        Reply::Whole { request_id, body, usage } => {
+            count_tokens(state, &lease, usage);
+            lease.complete();
+            (ReplyBody::full(body), "application/json", request_id)
+        }
+        Reply::Long { request_id, body } => {
+            let body = LongBody::new(body, lease, account);
+            (ReplyBody::Long(Box::new(body)), "application/json", request_id)
+        }
+        Reply::Stream { request_id, held } => {
+            let relay = Relay::new(*held, Tail::new(state, lease, account, id), stall);
+            (ReplyBody::Stream(Box::pin(relay)), "text/event-stream", request_id)
+        }
+    };
+    let mut response = Response::new(body);
+    *response.headers_mut() = HeaderMap::with_capacity(16);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if let Some(vendor_id) = vendor_id {
+        headers.insert("x-request-id", vendor_id);
+    }
+    if content_type == "text/event-stream" {
+        no_buffering(headers);
+    }
+    stamp(headers, state, &Told { id, entries: &entries, chain, served: Some(slot), overhead });
+    response
+}
+
+/// Proxies in front must not hold a stream back.
+fn no_buffering(headers: &mut HeaderMap) {
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+}
+
+fn bad(state: &State, gave_up: GaveUp<Answer>, account: &Account, id: u64) -> Response<ReplyBody> {
+    let overhead = state.clock.now().since(account.arrived()).saturating_sub(gave_up.waited);
+    let mut response = match vendors_answer(state, &gave_up) {
+        Some(response) => response,
+        None => composed(state, &gave_up).response(),
+    };
+    let told = Told { id, entries: &gave_up.entries, chain: &gave_up.chain, served: None, overhead };
+    stamp(response.headers_mut(), state, &told);
+    response
+}
+
+/// The error of a request that nobody served.
+pub(super) fn composed(state: &State, gave_up: &GaveUp<Answer>) -> ApiError {
+    let frame = match gave_up.verdict {
+        Verdict::Unfit(lack) => return ApiError::unfit(lack, &gave_up.chain.name),
+        Verdict::Compose(frame) => frame,
+        // The answer was lost: say at least that somebody refused.
+        Verdict::Return(_) => crate::policy::run::Composed { status: 502, retry_after: None, should_retry: false },
+    };
+    ApiError::composed(&frame, &gave_up.entries, &gave_up.chain, &state.names)
+}
+
+/// The vendor's own words, redacted: only where they say more than a list of attempts.
+fn vendors_answer(state: &State, gave_up: &GaveUp<Answer>) -> Option<Response<ReplyBody>> {
+    let answer = gave_up.answer.as_deref()?;
+    let secrets: Vec<&str> = state.routes.secrets().collect();
+    let body = Bytes::from(redact(&answer.body, &secrets).into_owned());
+    let mut response = Response::new(ReplyBody::full(body));
+    *response.status_mut() = answer.status;
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, answer.content_type.clone().unwrap_or(json));
+    response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
+    Some(response)
+}
+
+fn late(state: &Arc<State>, walk: Walk, account: Account, id: u64) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::Late(Box::pin(LateBody::new(state, walk, account, id))));
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    no_buffering(headers);
+    stamp_id(headers, id);
+    response
+}
+
+fn log(state: &State, endpoint: Endpoint, response: &Response<ReplyBody>, id: u64) {
+    let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
+    tracing::info!(
+        request = %format_args!("{id:016x}"),
+        endpoint = endpoint.name(),
+        status = response.status().as_u16(),
+        attempts = header("x-backstop-attempts"),
+        trail = header("x-backstop-trail"),
+        uptime_ms = state.clock.now().as_micros() / 1_000,
+        "request"
+    );
+}

@@ -1,0 +1,144 @@
+//! The way in: hot routes as plain calls, the rest through axum's router.
+//!
+//! Owns the table of routes. The hot ones are matched before the router (docs: ARCHITECTURE.md says what
+//! the router costs).
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State as Shared};
+use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use super::body::ReplyBody;
+use super::error::ApiError;
+use super::state::State;
+use super::{chat, models, ops};
+use crate::dialect::openai_chat::request::Endpoint;
+
+/// The service of one connection after another.
+#[derive(Clone)]
+pub struct Front {
+    state: Arc<State>,
+    router: Router,
+}
+
+impl Front {
+    /// All routes over `state`.
+    #[must_use]
+    pub fn new(state: Arc<State>) -> Self {
+        let router = Router::new()
+            .route("/livez", get(|| async { "ok" }))
+            .route("/readyz", get(readyz))
+            .route("/status", get(status))
+            .route("/metrics", get(metrics))
+            .route("/v1/models", get(list_models))
+            .route("/v1/models/{*id}", get(get_model))
+            .fallback(not_found)
+            .method_not_allowed_fallback(wrong_method)
+            .with_state(Arc::clone(&state));
+        Self { state, router }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Front {
+    type Response = Response<ReplyBody>;
+    type Error = std::convert::Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        match hot(request.method(), request.uri().path()) {
+            Some(endpoint) => {
+                let state = Arc::clone(&self.state);
+                Box::pin(async move { Ok(chat::serve(state, endpoint, request).await) })
+            }
+            None => {
+                let routed = self.router.clone().oneshot(request);
+                Box::pin(async move { routed.await.map(|response| response.map(ReplyBody::Routed)) })
+            }
+        }
+    }
+}
+
+/// The endpoint of a hot route. The path is taken with and without `/v1`: both are seen as base URLs.
+fn hot(method: &Method, path: &str) -> Option<Endpoint> {
+    if method != Method::POST {
+        return None;
+    }
+    endpoint(path)
+}
+
+fn endpoint(path: &str) -> Option<Endpoint> {
+    match path.strip_prefix("/v1").unwrap_or(path) {
+        "/chat/completions" => Some(Endpoint::Chat),
+        "/completions" => Some(Endpoint::Completions),
+        "/embeddings" => Some(Endpoint::Embeddings),
+        "/moderations" => Some(Endpoint::Moderations),
+        _ => None,
+    }
+}
+
+async fn readyz(Shared(state): Shared<Arc<State>>) -> impl IntoResponse {
+    let (ready, detail) = ops::ready(&state);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, [(header::CONTENT_TYPE, "application/json")], detail.to_string())
+}
+
+async fn status(Shared(state): Shared<Arc<State>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json")], ops::status(&state).to_string())
+}
+
+async fn metrics(Shared(state): Shared<Arc<State>>) -> axum::response::Response {
+    let now = state.clock.now();
+    match state.ledger.with(|ledger| state.metrics.render(&state.names, ledger, now)) {
+        Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be rendered");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn list_models(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> axum::response::Response {
+    if !state.client_keys.admit(&headers) {
+        return routed(&ApiError::wrong_key());
+    }
+    ([(header::CONTENT_TYPE, "application/json")], models::list(&state).to_string()).into_response()
+}
+
+async fn get_model(
+    Shared(state): Shared<Arc<State>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> axum::response::Response {
+    if !state.client_keys.admit(&headers) {
+        return routed(&ApiError::wrong_key());
+    }
+    match models::get(&state, &id) {
+        Ok(model) => ([(header::CONTENT_TYPE, "application/json")], model.to_string()).into_response(),
+        Err(error) => routed(&error),
+    }
+}
+
+async fn not_found(request: Request<axum::body::Body>) -> axum::response::Response {
+    if endpoint(request.uri().path()).is_some() {
+        return wrong_method(request).await;
+    }
+    let path: String = request.uri().path().chars().take(200).collect();
+    let message = format!("there is no {} {path}; point your SDK's base URL at this server's /v1", request.method());
+    routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message))
+}
+
+async fn wrong_method(request: Request<axum::body::Body>) -> axum::response::Response {
+    let message = format!("{} is not allowed here", request.method());
+    routed(&ApiError::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
+}
+
+/// An API error as axum wants it.
+fn routed(error: &ApiError) -> axum::response::Response {
+    error.response().map(axum::body::Body::new).into_response()
+}

@@ -1,0 +1,167 @@
+//! The `x-backstop-*` headers of every answer (contract section 6).
+//!
+//! Owns names and values. What a request that was served at once needs is made at start.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::state::State;
+use crate::policy::chain::{Chain, Level};
+use crate::policy::id::SlotId;
+use crate::policy::run::Entry;
+use crate::telemetry::Names;
+use crate::telemetry::names::header_value;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-backstop-request-id");
+const PROVIDER: HeaderName = HeaderName::from_static("x-backstop-provider");
+const MODEL: HeaderName = HeaderName::from_static("x-backstop-model");
+const KEY: HeaderName = HeaderName::from_static("x-backstop-key");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-backstop-attempts");
+const TRAIL: HeaderName = HeaderName::from_static("x-backstop-trail");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-backstop-overhead-ms");
+const LITELLM_RETRIES: HeaderName = HeaderName::from_static("x-litellm-attempted-retries");
+const LITELLM_FALLBACKS: HeaderName = HeaderName::from_static("x-litellm-attempted-fallbacks");
+const LITELLM_MODEL: HeaderName = HeaderName::from_static("x-litellm-model-id");
+
+/// A trail is cut after this many bytes: proxies in front refuse headers of more than 8 KiB.
+const TRAIL_BYTES: usize = 4096;
+
+/// What happened to a request, to be told in its headers.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// The request's id.
+    pub id: u64,
+    /// Its trail.
+    pub entries: &'a [Entry],
+    /// The chain it walked.
+    pub chain: &'a Chain,
+    /// The slot that served it.
+    pub served: Option<SlotId>,
+    /// What the gateway took itself.
+    pub overhead: Duration,
+}
+
+/// The request id alone: all there is to say before anything was tried.
+pub fn stamp_id(headers: &mut HeaderMap, id: u64) {
+    let mut text = [0_u8; 16];
+    for (place, digit) in text.iter_mut().enumerate() {
+        let nibble = (id >> (60 - 4 * place)) & 0xf;
+        *digit = b"0123456789abcdef"[usize::try_from(nibble).unwrap_or(0)];
+    }
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
+        headers.insert(REQUEST_ID, value);
+    }
+}
+
+/// All headers of contract section 6.
+pub fn stamp(headers: &mut HeaderMap, state: &State, told: &Told<'_>) {
+    stamp_id(headers, told.id);
+    let attempts = told.entries.iter().filter(|entry| matches!(entry, Entry::Attempt { .. })).count();
+    headers.insert(ATTEMPTS, number(attempts));
+    headers.insert(OVERHEAD, millis(told.overhead));
+    if let Some(slot) = told.served {
+        let name = state.names.slot(slot);
+        let [provider, model, key] = name.headers.clone();
+        headers.insert(PROVIDER, provider);
+        headers.insert(KEY, key);
+        let level = last_level(told);
+        let named = level.filter(|level| *level.model != *name.model);
+        headers.insert(MODEL, named.map_or(model, |level| header_value(&level.model)));
+        if told.entries.len() == 1 && named.is_none() {
+            headers.insert(TRAIL, name.served.clone());
+        }
+    }
+    if !headers.contains_key(TRAIL) {
+        headers.insert(TRAIL, header_value(&trail(told, &state.names)));
+    }
+    if state.litellm_headers {
+        litellm(headers, told, attempts);
+    }
+}
+
+/// LiteLLM's names for some of it, for clients that read those.
+fn litellm(headers: &mut HeaderMap, told: &Told<'_>, attempts: usize) {
+    let mut levels: Vec<usize> = told
+        .entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Attempt { level, .. } => Some(*level),
+            Entry::Skipped { .. } => None,
+        })
+        .collect();
+    levels.dedup();
+    headers.insert(LITELLM_RETRIES, number(attempts.saturating_sub(1)));
+    headers.insert(LITELLM_FALLBACKS, number(levels.len().saturating_sub(1)));
+    if let Some(level) = last_level(told) {
+        headers.insert(LITELLM_MODEL, header_value(&level.model));
+    }
+}
+
+fn last_level<'a>(told: &Told<'a>) -> Option<&'a Level> {
+    told.entries.iter().rev().find_map(|entry| match entry {
+        Entry::Attempt { level, .. } => told.chain.levels.get(*level),
+        Entry::Skipped { .. } => None,
+    })
+}
+
+/// All attempts and skipped targets in order.
+fn trail(told: &Told<'_>, names: &Names) -> String {
+    let mut text = String::new();
+    for one in told.entries {
+        let next = entry(one, told.chain, names);
+        if text.len() + next.len() > TRAIL_BYTES {
+            text.push_str(", ...");
+            break;
+        }
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(&next);
+    }
+    text
+}
+
+/// One attempt or skipped target in words.
+#[must_use]
+pub fn entry(entry: &Entry, chain: &Chain, names: &Names) -> String {
+    match entry {
+        Entry::Attempt { slot, level, failure } => {
+            let slot = slot_label(*slot, &chain.levels[*level], names);
+            match failure {
+                None => format!("{slot}=ok:200"),
+                Some(failure) => match failure.status {
+                    Some(status) => format!("{slot}={}:{status}", failure.kind.name()),
+                    None => format!("{slot}={}", failure.kind.name()),
+                },
+            }
+        }
+        Entry::Skipped { level, lack } => {
+            format!("{}=skipped:{}", target_label(&chain.levels[*level], names), lack.name())
+        }
+    }
+}
+
+/// `provider/model@key`, with the model that was really asked.
+#[must_use]
+pub fn slot_label(slot: SlotId, level: &Level, names: &Names) -> String {
+    format!("{}@{}", target_label(level, names), names.slot(slot).key)
+}
+
+/// `provider/model`, with the model that was really asked.
+#[must_use]
+pub fn target_label(level: &Level, names: &Names) -> String {
+    format!("{}/{}", names.provider(level.provider), level.model)
+}
+
+fn number(value: usize) -> HeaderValue {
+    const SMALL: [&str; 13] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"];
+    SMALL.get(value).map_or_else(|| HeaderValue::from(value), |text| HeaderValue::from_static(text))
+}
+
+/// Milliseconds with three places.
+fn millis(duration: Duration) -> HeaderValue {
+    let micros = duration.as_micros();
+    let text = format!("{}.{:03}", micros / 1_000, micros % 1_000);
+    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("0"))
+}

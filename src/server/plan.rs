@@ -1,0 +1,140 @@
+//! From what a client asked to a plan: whose model, which key first, how much time.
+//!
+//! Owns the request headers and body fields that steer failover (contract section 3.7 and 3.8).
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+
+use super::error::ApiError;
+use super::state::State;
+use crate::dialect::openai_chat::request::{BadRequest, Endpoint, Head};
+use crate::policy::chain::Choice;
+use crate::policy::run::{MAX_LEVELS, Plan};
+use crate::policy::time::Instant;
+
+/// Client headers that concern the vendor and are passed on.
+const PASSED_ON: [&str; 9] = [
+    "anthropic-beta",
+    "anthropic-version",
+    "http-referer",
+    "idempotency-key",
+    "openai-beta",
+    "traceparent",
+    "tracestate",
+    "x-client-request-id",
+    "x-title",
+];
+
+/// Makes the plan of a request.
+///
+/// # Errors
+/// A model that is missing or unknown, or a header that cannot be read.
+pub fn plan(
+    state: &State,
+    endpoint: Endpoint,
+    headers: &HeaderMap,
+    head: &Head<'_>,
+    now: Instant,
+) -> Result<Plan, ApiError> {
+    let choice = choose(state, endpoint, headers, head)?;
+    let deadline = now + deadline(headers)?.map_or(state.run.deadline, |asked| asked.min(state.run.deadline));
+    Ok(Plan {
+        chain: choice.chain,
+        start: choice.start,
+        key: choice.key,
+        session: session(headers, head),
+        needs: head.needs,
+        stream: head.stream,
+        same_model: endpoint == Endpoint::Embeddings,
+        deadline,
+    })
+}
+
+fn choose(state: &State, endpoint: Endpoint, headers: &HeaderMap, head: &Head<'_>) -> Result<Choice, ApiError> {
+    let resolve =
+        |model: &str| state.catalog.resolve(model).map_err(|unknown| ApiError::unknown_model(model, &unknown));
+    let strict = head.disable_fallbacks || is_off(headers);
+    if let Some(names) = own_chain(head) {
+        if names.len() > MAX_LEVELS {
+            let message = format!("a request may name {MAX_LEVELS} models at most");
+            return Err(ApiError::request(StatusCode::BAD_REQUEST, "too_many_models", message));
+        }
+        let choice =
+            state.catalog.compose(&names).map_err(|(model, unknown)| ApiError::unknown_model(&model, &unknown))?;
+        return Ok(if strict { choice.strict() } else { choice });
+    }
+    let model = head.model.as_deref().ok_or_else(BadRequest::missing_model)?;
+    let choice = resolve(model)?;
+    // Moderation falls back only along a chain that was asked for by its name.
+    let strict = strict || (endpoint == Endpoint::Moderations && *choice.chain.name != *model);
+    Ok(if strict { choice.strict() } else { choice })
+}
+
+/// The chain that the request brings along: OpenRouter's `models`, or LiteLLM's `fallbacks`.
+fn own_chain<'a>(head: &'a Head<'_>) -> Option<Vec<&'a str>> {
+    let more: &[Cow<'_, str>] = match &head.fallbacks {
+        Some(fallbacks) => fallbacks,
+        None if head.models.is_empty() => return None,
+        None => &head.models,
+    };
+    let mut names: Vec<&str> = head.model.as_deref().into_iter().collect();
+    for name in more {
+        if !names.contains(&name.as_ref()) {
+            names.push(name);
+        }
+    }
+    (!names.is_empty()).then_some(names)
+}
+
+fn is_off(headers: &HeaderMap) -> bool {
+    headers.get("x-backstop-fallbacks").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+}
+
+/// The time the client gives: `x-backstop-deadline-ms`, or LiteLLM's `x-litellm-timeout` in seconds.
+fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+    let wrong = |name: &str, wanted: &str| {
+        ApiError::request(StatusCode::BAD_REQUEST, "invalid_header", format!("the header `{name}` must be {wanted}"))
+    };
+    if let Some(value) = headers.get("x-backstop-deadline-ms") {
+        let millis = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|millis| *millis > 0);
+        let millis = millis.ok_or_else(|| wrong("x-backstop-deadline-ms", "a whole number of milliseconds above 0"))?;
+        return Ok(Some(Duration::from_millis(millis)));
+    }
+    if let Some(value) = headers.get("x-litellm-timeout") {
+        let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+        let time =
+            seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        return time.map(Some).ok_or_else(|| wrong("x-litellm-timeout", "a number of seconds above 0"));
+    }
+    Ok(None)
+}
+
+/// What keeps a session together: `x-session-id`, then `prompt_cache_key`, then `user`; hashed (FNV-1a, 64 bit).
+fn session(headers: &HeaderMap, head: &Head<'_>) -> Option<u64> {
+    let named = headers.get("x-session-id").map(http::HeaderValue::as_bytes);
+    let named = named.or_else(|| head.prompt_cache_key.as_deref().map(str::as_bytes));
+    let named = named.or_else(|| head.user.as_deref().map(str::as_bytes))?;
+    Some(
+        named
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)),
+    )
+}
+
+/// The client's headers that go upstream.
+#[must_use]
+pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
+    let mut passed = HeaderMap::new();
+    for (name, value) in headers {
+        if is_passed_on(name) {
+            passed.insert(name.clone(), value.clone());
+        }
+    }
+    passed
+}
+
+fn is_passed_on(name: &HeaderName) -> bool {
+    PASSED_ON.contains(&name.as_str())
+}
