@@ -89,19 +89,11 @@ pub const BUILTINS: [Builtin; 13] = [
     vendor("xai", "https://api.x.ai/v1", Family::Xai, "XAI_API_KEY"),
     vendor("groq", "https://api.groq.com/openai/v1", Family::Groq, "GROQ_API_KEY"),
     vendor("mistral", "https://api.mistral.ai/v1", Family::Mistral, "MISTRAL_API_KEY"),
-    vendor(
-        "gemini",
-        "https://generativelanguage.googleapis.com/v1beta/openai",
-        Family::Gemini,
-        "GEMINI_API_KEY",
-    ),
+    vendor("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", Family::Gemini, "GEMINI_API_KEY"),
     vendor("deepseek", "https://api.deepseek.com/v1", Family::DeepSeek, "DEEPSEEK_API_KEY"),
     vendor("together", "https://api.together.xyz/v1", Family::Together, "TOGETHER_API_KEY"),
     vendor("fireworks", "https://api.fireworks.ai/inference/v1", Family::Fireworks, "FIREWORKS_API_KEY"),
-    Builtin {
-        needs_key: false,
-        ..vendor("ollama", "http://127.0.0.1:11434/v1", Family::Ollama, "OLLAMA_API_KEY")
-    },
+    Builtin { needs_key: false, ..vendor("ollama", "http://127.0.0.1:11434/v1", Family::Ollama, "OLLAMA_API_KEY") },
     Builtin { needs_key: false, ..vendor("vllm", "http://127.0.0.1:8000/v1", Family::Vllm, "VLLM_API_KEY") },
     Builtin {
         name: "bedrock",

@@ -172,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_likeness_is_not_a_match() {
-        for name in ["gpt-4o-audio-preview", "my-gpt-4o", "gpt-4o-mini-tuned", "claude-3-5-sonnet:extended", "gpt", ""] {
+        for name in ["gpt-4o-audio-preview", "my-gpt-4o", "gpt-4o-mini-tuned", "claude-3-5-sonnet:extended", "gpt", ""]
+        {
             assert_eq!(window("openai", name), None, "{name}");
         }
         let table = ModelTable::builtin().unwrap();

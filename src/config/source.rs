@@ -230,11 +230,7 @@ enum Flaw {
     Malformed,
 }
 
-fn parse(
-    name: &str,
-    text: &str,
-    order: &mut BTreeMap<String, Vec<String>>,
-) -> Result<(Dict, Vec<Problem>), Problem> {
+fn parse(name: &str, text: &str, order: &mut BTreeMap<String, Vec<String>>) -> Result<(Dict, Vec<Problem>), Problem> {
     let problem = |path: String, what: String, hint: Option<String>| Problem { path, source: name.into(), what, hint };
     let node: Node = json5::from_str(text.strip_prefix('\u{feff}').unwrap_or(text))
         .map_err(|error| problem(String::new(), format!("not JSON5: {error}"), None))?;
