@@ -31,7 +31,7 @@ impl Desk {
             let targets = choice
                 .targets
                 .into_iter()
-                .map(|(field, target)| (if field.is_empty() { place.clone() } else { place.at(field) }, target));
+                .map(|(field, target)| (if field.is_empty() { place.clone() } else { place.at(&field) }, target));
             let targets = self.targets(&place, targets.collect(), providers);
             let chain =
                 Chain { pattern: name, targets, continue_on_content_filter: false, equivalent: false, key_order: None };
@@ -39,7 +39,7 @@ impl Desk {
         }
         for (pattern, raw) in self.merged.in_order("chains", chains) {
             let place = Place::of(&["chains", &pattern]);
-            let targets = raw.targets.into_iter().enumerate().map(|(at, target)| (place.at(at), target)).collect();
+            let targets = raw.targets.into_iter().enumerate().map(|(at, target)| (place.item(at), target)).collect();
             let targets = self.targets(&place, targets, providers);
             let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
             let chain = Chain {
@@ -160,7 +160,7 @@ impl Desk {
         ];
         let mut rows = Vec::new();
         for (at, raw) in raw.into_iter().enumerate() {
-            let place = Place::of(&["classify"]).at(at);
+            let place = Place::of(&["classify"]).item(at);
             if let Some(name) = raw.provider.as_deref().filter(|name| providers.iter().all(|(known, _)| known != name))
             {
                 let hint = nearest(name, providers.iter().map(|(known, _)| known.as_str()));

@@ -4,6 +4,7 @@
 //! requests. Only what is certain stands in the table: unknown counts as able.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
 
@@ -13,7 +14,7 @@ use crate::policy::capability::Abilities;
 const BUILTIN: &str = include_str!("../../config/models.json");
 
 /// The abilities of models: the operator's word first, then the built-in table.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ModelTable {
     known: BTreeMap<String, Abilities>,
     /// As the operator wrote them: `provider/model` or `model`.
@@ -31,6 +32,14 @@ struct Entry {
     json_schema: Option<bool>,
     reasoning: Option<bool>,
     prefill: Option<bool>,
+}
+
+impl fmt::Debug for ModelTable {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A hundred built-in rows would bury the rest of the configuration.
+        let table = &mut out.debug_struct("ModelTable");
+        table.field("known", &self.known.len()).field("corrections", &self.corrections).finish()
+    }
 }
 
 impl ModelTable {
@@ -109,10 +118,10 @@ fn bare(model: &str) -> String {
     const REGIONS: [&str; 7] = ["us.", "eu.", "apac.", "global.", "jp.", "au.", "us-gov."];
     let name = model.to_ascii_lowercase();
     let mut name = name.rsplit('/').next().unwrap_or_default();
-    if let Some((front, variant)) = name.rsplit_once(':') {
-        if VARIANTS.contains(&variant) || variant.bytes().all(|b| b.is_ascii_digit()) {
-            name = front;
-        }
+    if let Some((front, variant)) = name.rsplit_once(':')
+        && (VARIANTS.contains(&variant) || variant.bytes().all(|b| b.is_ascii_digit()))
+    {
+        name = front;
     }
     for prefixes in [&REGIONS, &VENDORS] {
         if let Some(rest) = prefixes.iter().find_map(|prefix| name.strip_prefix(prefix)) {
@@ -133,10 +142,12 @@ fn without_suffix(name: &str) -> Option<&str> {
     }
     // `-2024-08-06`.
     let (earlier, middle) = front.rsplit_once('-')?;
-    if let Some((before, year)) = earlier.rsplit_once('-') {
-        if digits(last, 2) && digits(middle, 2) && digits(year, 4) {
-            return Some(before);
-        }
+    if let Some((before, year)) = earlier.rsplit_once('-')
+        && digits(last, 2)
+        && digits(middle, 2)
+        && digits(year, 4)
+    {
+        return Some(before);
     }
     // `-preview-05-06`, `-preview-09-2025`.
     let preview = earlier.strip_suffix("-preview");
@@ -145,6 +156,8 @@ fn without_suffix(name: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     fn window(provider: &str, model: &str) -> Option<u64> {

@@ -94,7 +94,7 @@ impl Desk {
     fn client_keys(&mut self, place: &Place, raw: Vec<RawClientKey>) -> Vec<ClientKey> {
         let mut keys: Vec<ClientKey> = Vec::new();
         for (at, raw) in raw.into_iter().enumerate() {
-            let place = place.at(at);
+            let place = place.item(at);
             let name = raw.name.unwrap_or_else(|| format!("client-{}", at + 1));
             if let Some(flaw) = flaw_of_name(&name) {
                 self.problem(&place.at("name"), flaw, None);
@@ -183,7 +183,7 @@ impl Desk {
         self.check(place, "first", ladder.first <= ladder.cap, "must not be longer than cap");
     }
 
-    pub(super) fn run(&mut self, raw: RawRun) -> RunSettings {
+    pub(super) fn run(&mut self, raw: &RawRun) -> RunSettings {
         let place = Place::of(&["run"]);
         let mut settings = RunSettings::default();
         over!(settings, raw: max_attempts max_attempts_per_target deadline max_wait same_target_wait retry_pause_min

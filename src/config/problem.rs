@@ -67,10 +67,15 @@ impl Place {
     }
 
     /// The place one step further in.
-    pub(super) fn at(&self, segment: impl ToString) -> Self {
+    pub(super) fn at(&self, segment: &str) -> Self {
         let mut inner = self.clone();
-        inner.0.push(segment.to_string());
+        inner.0.push(segment.to_owned());
         inner
+    }
+
+    /// The place of a list's item.
+    pub(super) fn item(&self, index: usize) -> Self {
+        self.at(&index.to_string())
     }
 
     /// Whether one of the two lies inside the other.
@@ -105,7 +110,9 @@ pub(super) fn shown(name: &str) -> &str {
 
 /// The candidate that `name` was most likely meant to be.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let close = (name.chars().count() / 3).max(1);
+    // Two edits, for letters that changed places; more only in long names, none in names that they would rewrite.
+    let length = name.chars().count();
+    let close = if length < 3 { 1 } else { (length / 3).max(2) };
     let (distance, best) = candidates.into_iter().map(|known| (distance(name, known), known)).min()?;
     (distance <= close).then_some(best)
 }
@@ -139,6 +146,7 @@ mod tests {
         let names = ["openai", "openrouter", "anthropic"];
         assert_eq!(nearest("opnai", names), Some("openai"));
         assert_eq!(nearest("Anthropc", names), Some("anthropic"));
+        assert_eq!(nearest("kye", ["key", "profile"]), Some("key"));
         assert_eq!(nearest("bedrock", names), None);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "abc"), 3);

@@ -195,7 +195,7 @@ impl Desk {
     fn keys(&mut self, place: &Place, written: Vec<Option<RawKey>>, dialect: Dialect) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         for (at, raw) in written.into_iter().enumerate() {
-            let place = place.at(at);
+            let place = place.item(at);
             let Some(raw) = raw else {
                 self.absent_key(&place);
                 continue;

@@ -89,7 +89,7 @@ pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
     let aliases = desk.aliases(raw.aliases, &chains, &providers);
     let models = desk.models(raw.models);
     let cooldown = desk.cooldowns(raw.cooldowns);
-    let run = desk.run(raw.run);
+    let run = desk.run(&raw.run);
     let overrides = desk.rows(raw.classify, &providers);
     let unknown_model = desk.unknown_model(raw.unknown_model, chains.iter().any(|chain| chain.pattern == "default"));
     desk.usable(&providers, &chains);

@@ -94,7 +94,7 @@ impl Node {
     fn twice(&self, place: &Place, found: &mut Vec<Place>) {
         match self {
             Self::Leaf(_) => {}
-            Self::List(items) => items.iter().enumerate().for_each(|(at, item)| item.twice(&place.at(at), found)),
+            Self::List(items) => items.iter().enumerate().for_each(|(at, item)| item.twice(&place.item(at), found)),
             Self::Fields(fields) => {
                 for (at, (name, node)) in fields.iter().enumerate() {
                     let inner = place.at(name);
@@ -306,7 +306,7 @@ fn expand(
             let keys = matches!(place.0.as_slice(), [providers, _, list]
                 if providers == "providers" && (list == "auth" || list == "keys"));
             for (at, item) in items.iter_mut().enumerate() {
-                let inner = place.at(at);
+                let inner = place.item(at);
                 let before = flaws.len();
                 expand(item, &inner, variables, flaws, absent);
                 let only_unset = flaws.iter().skip(before).all(|(_, flaw)| matches!(flaw, Flaw::Unset(_)));
