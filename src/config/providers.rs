@@ -16,6 +16,9 @@ use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Secret, Timeouts,
 /// Providers by name; `None` where something is wrong, so that chains can still be checked against the name.
 pub(super) type Providers = Vec<(String, Option<Provider>)>;
 
+/// A list of keys as read; an item is `None` where its variable is unset.
+type Written = Option<Vec<Option<RawKey>>>;
+
 /// Headers that the gateway sets itself.
 const OWN_HEADERS: [HeaderName; 9] = [
     header::AUTHORIZATION,
@@ -58,19 +61,7 @@ impl Desk {
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
         let dialect = dialect?;
 
-        let (list, written) = match (raw.auth, raw.keys) {
-            (Some(_), Some(_)) => {
-                self.problem(
-                    place,
-                    "`auth` and `keys` are two spellings of one list",
-                    Some("write one of them".into()),
-                );
-                return None;
-            }
-            (Some(auth), None) => ("auth", auth),
-            (None, Some(keys)) => ("keys", keys),
-            (None, None) => ("keys", Vec::new()),
-        };
+        let (list, written) = self.key_list(place, raw.auth, raw.keys)?;
         // Own address, own rules: only the vendor itself is known to want a key.
         let wants_key = known.is_some_and(|known| known.needs_key) && raw.base_url.is_none();
         let place_of_keys = place.at(list);
@@ -107,6 +98,22 @@ impl Desk {
             models: raw.models,
             timeouts,
         })
+    }
+
+    /// The list of keys under the name it is written by.
+    fn key_list(&mut self, place: &Place, auth: Written, keys: Written) -> Option<(&'static str, Vec<Option<RawKey>>)> {
+        match (auth, keys) {
+            (Some(_), Some(_)) => {
+                self.problem(
+                    place,
+                    "`auth` and `keys` are two spellings of one list",
+                    Some("write one of them".into()),
+                );
+                None
+            }
+            (Some(auth), None) => Some(("auth", auth)),
+            (None, keys) => Some(("keys", keys.unwrap_or_default())),
+        }
     }
 
     /// Where a provider answers: as written, or as its name says.
