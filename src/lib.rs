@@ -4,6 +4,7 @@
 //! failover layer performs the steps through one inner service, and a commit gate decides the instant
 //! after which the client is bound to one answer. ARCHITECTURE.md has the map.
 
+pub mod config;
 pub mod dialect;
 pub mod failover;
 pub mod framing;

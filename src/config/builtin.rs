@@ -1,0 +1,112 @@
+//! The providers that need no address: name, base URL and whose errors they speak.
+//!
+//! Owns that table. Refuses to know keys and models.
+
+/// The wire shape of a provider's API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// OpenAI's chat completions and what goes with them.
+    OpenAiChat,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Amazon Bedrock's converse.
+    Bedrock,
+}
+
+impl Dialect {
+    /// Every dialect a configuration may name.
+    pub const ALL: [Self; 3] = [Self::OpenAiChat, Self::Anthropic, Self::Bedrock];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::OpenAiChat => "openai_chat",
+            Self::Anthropic => "anthropic",
+            Self::Bedrock => "bedrock",
+        }
+    }
+
+    /// Whether this build can speak it upstream.
+    #[must_use]
+    pub const fn is_served(self) -> bool {
+        match self {
+            Self::OpenAiChat => true,
+            Self::Anthropic | Self::Bedrock => false,
+        }
+    }
+}
+
+/// Whose habits a provider's errors follow: vendors of one dialect still word and number them differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the variants are the vendors' names")]
+pub enum Family {
+    OpenAi,
+    Anthropic,
+    OpenRouter,
+    Xai,
+    Groq,
+    Mistral,
+    Gemini,
+    DeepSeek,
+    Together,
+    Fireworks,
+    Ollama,
+    Vllm,
+    Bedrock,
+    /// Any other server that speaks OpenAI's dialect.
+    Other,
+}
+
+/// A provider known by its name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Builtin {
+    /// The name in the configuration.
+    pub name: &'static str,
+    /// Where it answers. Bedrock's holds `{region}`.
+    pub base_url: &'static str,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Whose errors it sends.
+    pub family: Family,
+    /// Whether it is of no use without a key.
+    pub needs_key: bool,
+    /// The environment variable its own SDK reads, for hints.
+    pub key_variable: &'static str,
+}
+
+/// An OpenAI-speaking vendor that wants a key.
+const fn vendor(name: &'static str, base_url: &'static str, family: Family, key_variable: &'static str) -> Builtin {
+    Builtin { name, base_url, dialect: Dialect::OpenAiChat, family, needs_key: true, key_variable }
+}
+
+/// Every built-in provider.
+pub const BUILTINS: [Builtin; 13] = [
+    // Anthropic by its OpenAI-compatible endpoint until its own dialect is spoken.
+    vendor("anthropic", "https://api.anthropic.com/v1", Family::Anthropic, "ANTHROPIC_API_KEY"),
+    vendor("openai", "https://api.openai.com/v1", Family::OpenAi, "OPENAI_API_KEY"),
+    vendor("openrouter", "https://openrouter.ai/api/v1", Family::OpenRouter, "OPENROUTER_API_KEY"),
+    vendor("xai", "https://api.x.ai/v1", Family::Xai, "XAI_API_KEY"),
+    vendor("groq", "https://api.groq.com/openai/v1", Family::Groq, "GROQ_API_KEY"),
+    vendor("mistral", "https://api.mistral.ai/v1", Family::Mistral, "MISTRAL_API_KEY"),
+    vendor("gemini", "https://generativelanguage.googleapis.com/v1beta/openai", Family::Gemini, "GEMINI_API_KEY"),
+    vendor("deepseek", "https://api.deepseek.com/v1", Family::DeepSeek, "DEEPSEEK_API_KEY"),
+    vendor("together", "https://api.together.xyz/v1", Family::Together, "TOGETHER_API_KEY"),
+    vendor("fireworks", "https://api.fireworks.ai/inference/v1", Family::Fireworks, "FIREWORKS_API_KEY"),
+    Builtin { needs_key: false, ..vendor("ollama", "http://127.0.0.1:11434/v1", Family::Ollama, "OLLAMA_API_KEY") },
+    Builtin { needs_key: false, ..vendor("vllm", "http://127.0.0.1:8000/v1", Family::Vllm, "VLLM_API_KEY") },
+    Builtin {
+        name: "bedrock",
+        base_url: "https://bedrock-runtime.{region}.amazonaws.com",
+        dialect: Dialect::Bedrock,
+        family: Family::Bedrock,
+        needs_key: false,
+        key_variable: "AWS_BEARER_TOKEN_BEDROCK",
+    },
+];
+
+/// The built-in provider of this name.
+#[must_use]
+pub fn builtin(name: &str) -> Option<&'static Builtin> {
+    BUILTINS.iter().find(|builtin| builtin.name == name)
+}

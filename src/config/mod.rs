@@ -1,0 +1,361 @@
+//! What the operator wants: read from file and environment, checked whole, and resolved into one [`Config`].
+//!
+//! Owns the resolved types, in which bad states cannot be written, and [`load`]. Refuses to know sockets, slots and
+//! lanes: `app` turns a `Config` into those. Raw files become `raw` structs first; all problems are reported together.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::uri::{Authority, Scheme};
+use http::{HeaderName, HeaderValue};
+
+use crate::policy::failure::Kind;
+use crate::policy::settings::{CooldownSettings, RunSettings};
+
+pub mod builtin;
+mod chains;
+pub mod models;
+mod numbers;
+mod problem;
+mod providers;
+mod raw;
+mod resolve;
+pub mod secret;
+mod shapes;
+mod source;
+
+pub use builtin::{Dialect, Family};
+pub use models::ModelTable;
+pub use problem::{ConfigError, Problem};
+pub use secret::Secret;
+
+/// The whole resolved configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The side that clients see.
+    pub server: Server,
+    /// The transport to the vendors.
+    pub upstream: Upstream,
+    /// In file order; [`TargetName::provider`] points here.
+    pub providers: Vec<Provider>,
+    /// In file order.
+    pub chains: Vec<Chain>,
+    /// Name, and the chain or `provider/model` it stands for; in file order.
+    pub aliases: Vec<(String, String)>,
+    /// What models can do.
+    pub models: ModelTable,
+    /// The numbers of the ledger.
+    pub cooldown: CooldownSettings,
+    /// The numbers of a run.
+    pub run: RunSettings,
+    /// Rows that come before the built-in classifier table, in file order.
+    pub overrides: Vec<ClassifyRow>,
+    /// What becomes of a model that nothing names.
+    pub unknown_model: UnknownModel,
+    /// Whether `x-litellm-…` headers are sent as aliases.
+    pub litellm_headers: bool,
+    /// What is noteworthy and not wrong. Never holds a secret.
+    pub warnings: Vec<String>,
+}
+
+/// The side that clients see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Who may ask; with none, everyone who reaches the address.
+    pub client_keys: Vec<ClientKey>,
+    /// Whether an address beyond loopback is served without client keys.
+    pub allow_anonymous: bool,
+    /// The longest request body, in bytes.
+    pub max_body: usize,
+    /// A request body must be whole within this.
+    pub body_timeout: Duration,
+    /// A request's head must be whole within this.
+    pub header_timeout: Duration,
+    /// The most header fields in a request.
+    pub max_headers: usize,
+    /// How long open answers may go on after a shutdown began.
+    pub drain: Duration,
+    /// Worker threads; `None` is one for each core.
+    pub workers: Option<usize>,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            client_keys: Vec::new(),
+            allow_anonymous: false,
+            max_body: 32 << 20,
+            body_timeout: Duration::from_secs(60),
+            header_timeout: Duration::from_secs(30),
+            max_headers: 200,
+            drain: Duration::from_secs(30),
+            workers: None,
+            log: LogSettings::default(),
+        }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Text for people or JSON for machines.
+    pub format: LogFormat,
+    /// A level or a `tracing-subscriber` filter, already known to parse.
+    pub level: String,
+    /// Whether each request is a line; failovers always are.
+    pub requests: bool,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".to_owned(), requests: false }
+    }
+}
+
+/// The shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// One client's key, as the hash it is compared by.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientKey {
+    /// The name in logs.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub sha256: [u8; 32],
+}
+
+impl fmt::Debug for ClientKey {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A short key could be guessed from its hash.
+        out.debug_struct("ClientKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The transport to the vendors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// DNS, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// An unused connection is closed after this.
+    pub pool_idle_timeout: Duration,
+    /// Certificates (PEM) that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self { connect_timeout: Duration::from_secs(5), pool_idle_timeout: Duration::from_secs(90), ca_file: None }
+    }
+}
+
+/// A vendor account space.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The name before the `/` of a target.
+    pub name: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Whose errors it sends.
+    pub family: Family,
+    /// Where it answers, unless a key says otherwise.
+    pub base_url: BaseUrl,
+    /// In the order written; never empty.
+    pub keys: Vec<Key>,
+    /// In which order keys are tried.
+    pub key_order: KeyOrder,
+    /// Why none of its targets can be asked, if so.
+    pub unserved: Option<Unserved>,
+    /// Sent with every request; the values are marked sensitive.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The only models it may be asked for; `None` allows all.
+    pub models: Option<Vec<String>>,
+    /// Limits of its own.
+    pub timeouts: Timeouts,
+}
+
+/// Why a provider's targets are skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unserved {
+    /// This build does not speak its dialect yet.
+    Dialect,
+    /// The variables of all its keys are unset.
+    NoKey,
+}
+
+impl Unserved {
+    /// The word in the trail.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Dialect => "dialect_not_served",
+            Self::NoKey => "no_key",
+        }
+    }
+}
+
+/// An http(s) address that paths are appended to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// `http` or `https`.
+    pub scheme: Scheme,
+    /// Host and port, without user information.
+    pub authority: Authority,
+    /// The path in front of every request's path: empty, or `/…` without a slash at its end.
+    pub prefix: String,
+}
+
+/// One credential of a provider.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The profile's name, unique in its provider; `default` for the key of a provider without any.
+    pub name: String,
+    /// `None` sends no `Authorization`.
+    pub secret: Option<Secret>,
+    /// Where this key is used instead of the provider's address.
+    pub base_url: Option<BaseUrl>,
+    /// Keys of one group share a vendor quota.
+    pub quota_group: Option<String>,
+    /// Kept but not used.
+    pub disabled: bool,
+}
+
+/// Limits of one provider that replace the general ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timeouts {
+    /// DNS, TCP and TLS together.
+    pub connect: Option<Duration>,
+    /// To the first content of a stream.
+    pub first_content: Option<Duration>,
+    /// To the whole of a non-streaming answer.
+    pub response_timeout: Option<Duration>,
+    /// Between two contents of a stream.
+    pub stall: Option<Duration>,
+}
+
+/// In which order the keys of a target are tried (contract section 3.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum KeyOrder {
+    /// As written: keeps prompt caches warm.
+    #[default]
+    Ordered,
+    /// In turn.
+    RoundRobin,
+    /// The least busy first.
+    LeastInFlight,
+    /// By a rendezvous hash of the session.
+    Session,
+}
+
+impl KeyOrder {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Ordered, Self::RoundRobin, Self::LeastInFlight, Self::Session];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::RoundRobin => "round_robin",
+            Self::LeastInFlight => "least_in_flight",
+            Self::Session => "session",
+        }
+    }
+}
+
+/// An ordered list of targets under a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// A name, or a wildcard with `*`.
+    pub pattern: String,
+    /// The first is preferred; never empty, none stands twice.
+    pub targets: Vec<TargetName>,
+    /// Whether a vendor's content refusal goes on to the next target.
+    pub continue_on_content_filter: bool,
+    /// Whether its targets give the same embeddings.
+    pub equivalent: bool,
+    /// Replaces the providers' key order.
+    pub key_order: Option<KeyOrder>,
+}
+
+/// `provider/model`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TargetName {
+    /// Index into [`Config::providers`].
+    pub provider: usize,
+    /// The provider's own name of the model.
+    pub model: String,
+}
+
+/// A row the operator puts before the classifier's table. A field that is `None` matches everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassifyRow {
+    /// The provider's name.
+    pub provider: Option<String>,
+    /// The HTTP status.
+    pub status: Option<u16>,
+    /// The vendor's code.
+    pub code: Option<String>,
+    /// The vendor's type.
+    pub kind_of_error: Option<String>,
+    /// A part of the error's text.
+    pub contains: Option<String>,
+    /// What it is.
+    pub kind: Kind,
+}
+
+/// What becomes of a model that no chain, alias or target names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownModel {
+    /// 404 with the nearest names.
+    #[default]
+    Refuse,
+    /// The chain `default`, which then exists.
+    Default,
+}
+
+/// Loads the file at `path` (without one, the environment alone) and `BACKSTOP_…` variables over it.
+///
+/// `env` is the environment; a later entry of the same name wins, so a command line's choice can be appended as
+/// `BACKSTOP_SERVER__LISTEN`.
+///
+/// # Errors
+/// Every problem found, together.
+pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let Some(path) = path else { return load_text(None, env) };
+    let name = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => load_text(Some((&name, &text)), env),
+        Err(error) => Err(ConfigError {
+            problems: vec![Problem {
+                path: String::new(),
+                source: name,
+                what: format!("the file cannot be read: {error}"),
+                hint: None,
+            }],
+        }),
+    }
+}
+
+/// The same as [`load`] for a text at hand: its name and what it says.
+///
+/// # Errors
+/// Every problem found, together.
+pub fn load_text(
+    file: Option<(&str, &str)>,
+    env: impl IntoIterator<Item = (String, String)>,
+) -> Result<Config, ConfigError> {
+    resolve::resolve(source::Merged::read(file, &env.into_iter().collect()))
+}

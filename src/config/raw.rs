@@ -1,0 +1,164 @@
+//! The mirror of the files: every section and field as it may be written, nothing decided.
+//!
+//! Owns the names of settings. Refuses to know defaults (an absent field is `None`) and what fields mean together.
+//! Nothing here derives `Debug`: keys are still plain text.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::shapes::{Choice, Period, RawChain, RawKey, Size};
+
+/// Declares a mirror struct in which every field may be absent and no other may stand.
+macro_rules! mirror {
+    ($($name:ident { $($field:ident $(= $written:literal)?: $type:ty,)* })*) => {$(
+        #[derive(Deserialize, Default)]
+        #[serde(deny_unknown_fields, default)]
+        pub(super) struct $name {
+            $($(#[serde(rename = $written)])? pub(super) $field: $type,)*
+        }
+    )*};
+}
+
+mirror! {
+    Raw {
+        server: RawServer,
+        upstream: RawUpstream,
+        providers: BTreeMap<String, RawProvider>,
+        agents: BTreeMap<String, RawAgent>,
+        chains: BTreeMap<String, RawChain>,
+        aliases: BTreeMap<String, String>,
+        models: BTreeMap<String, RawModel>,
+        cooldowns: RawCooldowns,
+        run: RawRun,
+        classify: Vec<RawRow>,
+        unknown_model: Option<String>,
+        compat: RawCompat,
+    }
+
+    RawServer {
+        listen: Option<String>,
+        client_keys: Vec<RawClientKey>,
+        allow_anonymous: Option<bool>,
+        max_body: Option<Size>,
+        max_headers: Option<usize>,
+        header_timeout: Option<Period>,
+        body_timeout: Option<Period>,
+        drain: Option<Period>,
+        workers: Option<usize>,
+        log: RawLog,
+    }
+
+    RawLog {
+        format: Option<String>,
+        level: Option<String>,
+        requests: Option<bool>,
+    }
+
+    RawClientKey {
+        name: Option<String>,
+        sha256: Option<String>,
+    }
+
+    RawUpstream {
+        connect_timeout: Option<Period>,
+        pool_idle_timeout: Option<Period>,
+        ca_file: Option<String>,
+    }
+
+    RawProvider {
+        dialect: Option<String>,
+        base_url: Option<String>,
+        region: Option<String>,
+        auth: Option<Vec<Option<RawKey>>>,
+        keys: Option<Vec<Option<RawKey>>>,
+        key_order: Option<String>,
+        headers: BTreeMap<String, String>,
+        models: Option<Vec<String>>,
+        timeouts: RawTimeouts,
+    }
+
+    RawTimeouts {
+        connect: Option<Period>,
+        first_content: Option<Period>,
+        response_timeout: Option<Period>,
+        stall: Option<Period>,
+    }
+
+    RawAgent {
+        model: Option<Choice>,
+    }
+
+    RawModel {
+        context_window: Option<u64>,
+        max_output: Option<u64>,
+        vision: Option<bool>,
+        tools: Option<bool>,
+        json_schema: Option<bool>,
+        reasoning: Option<bool>,
+        prefill: Option<bool>,
+    }
+
+    RawLadder {
+        first: Option<Period>,
+        factor: Option<u32>,
+        cap: Option<Period>,
+    }
+
+    RawCooldowns {
+        auth: RawLadder,
+        billing: RawLadder,
+        rate_limit: RawLadder,
+        forbidden: RawLadder,
+        overloaded: RawLadder,
+        server_error: RawLadder,
+        network: RawLadder,
+        timeout: RawLadder,
+        broken_stream: RawLadder,
+        model_not_found: RawLadder,
+        hint_min: Option<Period>,
+        hint_max: Option<Period>,
+        hint_probe_every: Option<Period>,
+        key_probe_every: Option<Period>,
+        blip_attempts: Option<u32>,
+        blip_percent: Option<u32>,
+        blip_window: Option<Period>,
+        target_keys: Option<u32>,
+        target_window: Option<Period>,
+        endpoint_failures: Option<u32>,
+        endpoint_window: Option<Period>,
+        probe_verdict: Option<Period>,
+        streak_memory: Option<Period>,
+        quota_rest_max: Option<Period>,
+        forced_probe_pace: Option<Vec<Period>>,
+        max_waiters: Option<u32>,
+    }
+
+    RawRun {
+        max_attempts: Option<u32>,
+        max_attempts_per_target: Option<u32>,
+        deadline: Option<Period>,
+        max_wait: Option<Period>,
+        same_target_wait: Option<Period>,
+        retry_pause_min: Option<Period>,
+        retry_pause_max: Option<Period>,
+        first_content: Option<Period>,
+        first_content_reasoning: Option<Period>,
+        response_timeout: Option<Period>,
+        stall: Option<Period>,
+        stream_headers_after: Option<Period>,
+    }
+
+    RawRow {
+        provider: Option<String>,
+        status: Option<u16>,
+        code: Option<String>,
+        kind_of_error = "type": Option<String>,
+        contains: Option<String>,
+        kind: Option<String>,
+    }
+
+    RawCompat {
+        litellm_headers: Option<bool>,
+    }
+}
