@@ -7,4 +7,5 @@
 pub mod dialect;
 pub mod framing;
 pub mod policy;
+pub mod sim;
 pub mod stream;
