@@ -285,13 +285,7 @@ async fn wait_for_content(wire: &mut Wire<'_>, fault: &Fault) -> io::Result<()> 
 }
 
 /// What the script does to a stream after `at` of `total` content chunks, before `next` is sent.
-async fn interrupt(
-    wire: &mut Wire<'_>,
-    job: &Job,
-    at: usize,
-    total: usize,
-    next: &str,
-) -> io::Result<Option<End>> {
+async fn interrupt(wire: &mut Wire<'_>, job: &Job, at: usize, total: usize, next: &str) -> io::Result<Option<End>> {
     let fault = &job.fault;
     let here = |after: Option<u32>| after.is_some_and(|n| (n as usize).min(total) == at);
     if here(fault.malformed_after_chunks) {

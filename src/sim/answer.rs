@@ -121,9 +121,11 @@ fn chat_stream(ask: &Ask, who: &Who) -> Reply {
             None,
         ));
         let fragments = split(&arguments(function), who.chunks.saturating_sub(1).max(1));
-        content.extend(fragments.into_iter().map(|part| {
-            delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": part } }] }), None)
-        }));
+        content.extend(
+            fragments
+                .into_iter()
+                .map(|part| delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": part } }] }), None)),
+        );
         (json!({ "role": "assistant", "content": null }), "tool_calls")
     } else {
         content.extend(said(ask, who).into_iter().map(|piece| delta(json!({ "content": piece }), None)));
@@ -212,7 +214,8 @@ fn moderations(ask: &Ask, who: &Who) -> Value {
         "flagged": false, "categories": each(json!(false)), "category_scores": each(json!(0.0001)),
         "category_applied_input_types": each(json!(["text"])),
     });
-    let count = if ask.input.get(0).is_some_and(Value::is_string) { ask.input.as_array().map_or(1, Vec::len) } else { 1 };
+    let count =
+        if ask.input.get(0).is_some_and(Value::is_string) { ask.input.as_array().map_or(1, Vec::len) } else { 1 };
     let model = if ask.model.is_empty() { "omni-moderation-latest" } else { &ask.model };
     json!({ "id": format!("modr-sim{:08}", who.number), "model": model, "results": vec![result; count] })
 }

@@ -70,7 +70,9 @@ fn coded(code: &str, last4: &str) -> Value {
         "unsupported_country_region_territory" => {
             ("request_forbidden", "Country, region, or territory not supported.".to_owned())
         }
-        "overloaded" => return object("The engine is currently overloaded, please try again later.", "overloaded_error", None),
+        "overloaded" => {
+            return object("The engine is currently overloaded, please try again later.", "overloaded_error", None);
+        }
         "service_unavailable" => return object("The service is temporarily unavailable.", "server_error", None),
         "server_error" => {
             return object("The server had an error while processing your request.", "server_error", None);

@@ -58,11 +58,7 @@ impl From<io::Error> for Unread {
 }
 
 /// Reads one request; `buf` keeps what came after it.
-pub(super) async fn read(
-    stream: &mut TcpStream,
-    buf: &mut BytesMut,
-    max_body: usize,
-) -> Result<Request, Unread> {
+pub(super) async fn read(stream: &mut TcpStream, buf: &mut BytesMut, max_body: usize) -> Result<Request, Unread> {
     let head = until(stream, buf, b"\r\n\r\n", MAX_HEAD, 431).await?;
     let mut request = parse(&head).ok_or(Unread::Bad(400))?;
     let field = |name: &str| request.headers.get(name).and_then(|v| v.to_str().ok());
@@ -150,7 +146,8 @@ fn parse(head: &[u8]) -> Option<Request> {
     for line in lines.filter(|line| !line.is_empty()) {
         let colon = memchr::memchr(b':', line)?;
         let name = HeaderName::from_bytes(line.get(..colon)?).ok()?;
-        let value = HeaderValue::from_bytes(line.get(colon + 1..)?.trim_ascii()).ok()?;
+        let mut value = HeaderValue::from_bytes(line.get(colon + 1..)?.trim_ascii()).ok()?;
+        value.set_sensitive(matches!(name.as_str(), "authorization" | "x-api-key" | "api-key"));
         headers.append(name, value);
     }
     let close = headers.get("connection").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"close"));
@@ -225,4 +222,3 @@ pub(super) fn head(status: u16, content_type: &str, framing: &str, headers: &[(S
     out.push_str("\r\n\r\n");
     out.into_bytes()
 }
-

@@ -59,9 +59,7 @@ async fn connection(mut stream: TcpStream, state: Arc<State>) {
             }
         };
         let end = match control(&request, &state) {
-            Some((status, body)) => {
-                stream.write_all(&plain(status, &body)).await.map_or(End::Close, |()| End::Keep)
-            }
+            Some((status, body)) => stream.write_all(&plain(status, &body)).await.map_or(End::Close, |()| End::Keep),
             None => exchange(&mut stream, &mut buf, &request, &state).await,
         };
         match end {

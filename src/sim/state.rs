@@ -158,10 +158,8 @@ impl State {
 
 /// What the body asks, or the refusal of a body that asks nothing.
 fn understand(endpoint: &Endpoint, request: &Request) -> (Ask, Option<Reply>) {
-    let needs_body = matches!(
-        endpoint,
-        Endpoint::Chat | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Moderations
-    );
+    let needs_body =
+        matches!(endpoint, Endpoint::Chat | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Moderations);
     match serde_json::from_slice::<Ask>(&request.body) {
         Ok(ask) if ask.model.is_empty() && needs_body && *endpoint != Endpoint::Moderations => {
             (ask, Some(answer::refuse(400, "you must provide a model parameter")))

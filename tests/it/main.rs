@@ -1,1 +1,3 @@
-//! tests
+//! The integration tests, in one binary.
+
+mod sim;
