@@ -26,7 +26,7 @@ pub(super) fn route(method: &Method, path: &str) -> (String, Endpoint) {
     let endpoint = if *method == Method::GET {
         match path.split_once("/models") {
             Some((_, "" | "/")) => Endpoint::Models,
-            Some((_, rest)) if rest.starts_with('/') => Endpoint::Model(rest.trim_matches('/').to_owned()),
+            Some((_, rest)) if rest.starts_with('/') => Endpoint::Model(unescape(rest.trim_matches('/'))),
             _ => Endpoint::Unknown,
         }
     } else if *method != Method::POST {
@@ -43,6 +43,22 @@ pub(super) fn route(method: &Method, path: &str) -> (String, Endpoint) {
         Endpoint::Unknown
     };
     (provider.to_owned(), endpoint)
+}
+
+/// `%2F` and its like as the bytes they stand for.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                out.extend(part.bytes().skip(2));
+            }
+            None => out.extend(b"%".iter().copied().chain(part.bytes())),
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// The client's key, empty if there is none.
@@ -125,6 +141,7 @@ mod tests {
         let get = |path: &str| route(&Method::GET, path);
         assert_eq!(get("/openai/v1/models").1, Endpoint::Models);
         assert_eq!(get("/x/v1/models/a/b").1, Endpoint::Model("a/b".to_owned()));
+        assert_eq!(get("/x/v1/models/a%2Fb%zz%").1, Endpoint::Model("a/b%zz%".to_owned()));
         assert_eq!(get("/openai/v1/chat/completions").1, Endpoint::Unknown);
     }
 
