@@ -9,7 +9,11 @@ pub mod dialect;
 pub mod failover;
 pub mod framing;
 pub mod policy;
+<<<<<<< HEAD
 pub mod server;
+=======
+pub mod sim;
+>>>>>>> sim
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;

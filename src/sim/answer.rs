@@ -1,0 +1,274 @@
+//! Healthy answers in OpenAI's shape: deterministic text that says who answered.
+//!
+//! Pure functions from what was asked to JSON. Refuses to know sockets, delays and faults.
+
+use serde_json::{Value, json};
+
+use super::ask::{Ask, Endpoint};
+use super::encode::{base64, mix};
+use super::errors;
+
+/// Seconds since the epoch in every answer: fixed, so that runs can be compared.
+const CREATED: u64 = 1_760_000_000;
+/// Length of an embedding when the request names none.
+const DIMENSIONS: usize = 16;
+
+/// Who answers, for which request.
+#[derive(Debug, Clone)]
+pub(super) struct Who {
+    pub provider: String,
+    pub last4: String,
+    /// Number of the request since the start.
+    pub number: u64,
+    /// Content chunks.
+    pub chunks: u32,
+    /// Bytes of the request's body: the prompt's size for the usage numbers.
+    pub body_len: usize,
+}
+
+/// An answer before it is put on the wire. Streams hold the data of their events.
+#[derive(Debug, Clone)]
+pub(super) enum Reply {
+    Whole { status: u16, body: String },
+    Events { preamble: Option<String>, content: Vec<String>, finish: String, usage: Option<String> },
+}
+
+/// The text that a healthy simulator answers with: first who it is, then filling, in `chunks` pieces.
+#[must_use]
+pub fn pieces(provider: &str, model: &str, last4: &str, chunks: u32) -> Vec<String> {
+    let first = format!("I am {provider}/{model} with key ...{last4}.");
+    (1..=chunks).map(|n| if n == 1 { first.clone() } else { format!(" Word {n}.") }).collect()
+}
+
+/// The healthy answer of an endpoint.
+pub(super) fn reply(endpoint: &Endpoint, ask: &Ask, who: &Who, models: &[String]) -> Reply {
+    let whole = |body: Value| Reply::Whole { status: 200, body: body.to_string() };
+    match endpoint {
+        Endpoint::Chat if ask.streams() => chat_stream(ask, who),
+        Endpoint::Chat => whole(chat(ask, who)),
+        Endpoint::Completions if ask.streams() => completion_stream(ask, who),
+        Endpoint::Completions => whole(completion(ask, who)),
+        Endpoint::Embeddings => whole(embeddings(ask, who)),
+        Endpoint::Moderations => whole(moderations(ask, who)),
+        Endpoint::Models => {
+            let list: Vec<Value> = models.iter().map(|id| model(id, who)).collect();
+            whole(json!({ "object": "list", "data": list }))
+        }
+        Endpoint::Model(id) => whole(model(id, who)),
+        Endpoint::Unknown => refuse(404, "Unknown request URL."),
+    }
+}
+
+/// A refusal of a request that is not well-formed.
+pub(super) fn refuse(status: u16, message: &str) -> Reply {
+    let body = errors::object(message, "invalid_request_error", None);
+    Reply::Whole { status, body: body.to_string() }
+}
+
+fn model(id: &str, who: &Who) -> Value {
+    json!({ "id": id, "object": "model", "created": CREATED, "owned_by": who.provider })
+}
+
+/// What the assistant says, in pieces: text or JSON, as the response format wants.
+fn said(ask: &Ask, who: &Who) -> Vec<String> {
+    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
+    let json = match ask.response_format.get("type").and_then(Value::as_str) {
+        Some("json_object") => json!({ "answer": text.concat() }),
+        Some("json_schema") => example(ask.response_format.pointer("/json_schema/schema").unwrap_or(&Value::Null)),
+        _ => return text,
+    };
+    split(&json.to_string(), who.chunks)
+}
+
+fn chat(ask: &Ask, who: &Who) -> Value {
+    let mut message = json!({ "role": "assistant", "content": null, "refusal": null, "annotations": [] });
+    let finish = if let Some(function) = ask.tool() {
+        message["tool_calls"] = json!([{ "id": call_id(who), "type": "function",
+            "function": { "name": function["name"], "arguments": arguments(function) } }]);
+        "tool_calls"
+    } else {
+        message["content"] = said(ask, who).concat().into();
+        "stop"
+    };
+    json!({
+        "id": chat_id(who), "object": "chat.completion", "created": CREATED, "model": ask.model,
+        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
+        "usage": usage(who), "service_tier": "default", "system_fingerprint": "fp_sim",
+    })
+}
+
+fn chat_stream(ask: &Ask, who: &Who) -> Reply {
+    let wants_usage = ask.wants_usage();
+    let frame = |choices: Value, used: Value| {
+        let mut chunk = json!({
+            "id": chat_id(who), "object": "chat.completion.chunk", "created": CREATED, "model": ask.model,
+            "service_tier": "default", "system_fingerprint": "fp_sim", "choices": choices,
+        });
+        if wants_usage {
+            chunk["usage"] = used;
+        }
+        chunk.to_string()
+    };
+    let delta = |delta: Value, finish: Option<&str>| {
+        let choice = json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
+        frame(json!([choice]), Value::Null)
+    };
+    let mut content = Vec::new();
+    let (role, finish) = if let Some(function) = ask.tool() {
+        content.push(delta(
+            json!({ "tool_calls": [{ "index": 0, "id": call_id(who), "type": "function",
+                "function": { "name": function["name"], "arguments": "" } }] }),
+            None,
+        ));
+        let fragments = split(&arguments(function), who.chunks.saturating_sub(1).max(1));
+        content.extend(
+            fragments
+                .into_iter()
+                .map(|part| delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": part } }] }), None)),
+        );
+        (json!({ "role": "assistant", "content": null }), "tool_calls")
+    } else {
+        content.extend(said(ask, who).into_iter().map(|piece| delta(json!({ "content": piece }), None)));
+        (json!({ "role": "assistant", "content": "", "refusal": null }), "stop")
+    };
+    Reply::Events {
+        preamble: Some(delta(role, None)),
+        content,
+        finish: delta(json!({}), Some(finish)),
+        usage: wants_usage.then(|| frame(json!([]), usage(who))),
+    }
+}
+
+fn completion_frame(ask: &Ask, who: &Who, text: &str, finish: Option<&str>) -> Value {
+    json!({
+        "id": format!("cmpl-sim{:08}", who.number), "object": "text_completion", "created": CREATED,
+        "model": ask.model, "choices": [{ "index": 0, "text": text, "logprobs": null, "finish_reason": finish }],
+    })
+}
+
+fn completion(ask: &Ask, who: &Who) -> Value {
+    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks).concat();
+    let mut body = completion_frame(ask, who, &text, Some("stop"));
+    body["usage"] = usage(who);
+    body
+}
+
+fn completion_stream(ask: &Ask, who: &Who) -> Reply {
+    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
+    let mut last = completion_frame(ask, who, "", None);
+    last["choices"] = json!([]);
+    last["usage"] = usage(who);
+    Reply::Events {
+        preamble: None,
+        content: text.iter().map(|piece| completion_frame(ask, who, piece, None).to_string()).collect(),
+        finish: completion_frame(ask, who, "", Some("stop")).to_string(),
+        usage: ask.wants_usage().then(|| last.to_string()),
+    }
+}
+
+fn embeddings(ask: &Ask, who: &Who) -> Value {
+    // A list of numbers is one input of tokens; a list of anything else is one input each.
+    let inputs: Vec<&Value> = match &ask.input {
+        Value::Array(list) if list.iter().all(|v| !v.is_number()) => list.iter().collect(),
+        one => vec![one],
+    };
+    let as_text = ask.encoding_format.as_deref() == Some("base64");
+    let data = inputs.iter().enumerate().map(|(index, input)| {
+        let vector = vector(&input.to_string(), ask.dimensions.unwrap_or(DIMENSIONS));
+        let bytes = || vector.iter().flat_map(|x| x.to_le_bytes()).collect::<Vec<u8>>();
+        let embedding = if as_text { json!(base64(&bytes())) } else { json!(vector) };
+        json!({ "object": "embedding", "index": index, "embedding": embedding })
+    });
+    let tokens = tokens(who);
+    json!({
+        "object": "list", "data": data.collect::<Vec<Value>>(), "model": ask.model,
+        "usage": { "prompt_tokens": tokens, "total_tokens": tokens },
+    })
+}
+
+/// A unit-ish vector that depends on the text only.
+fn vector(text: &str, dimensions: usize) -> Vec<f32> {
+    let seed = text.bytes().fold(0, |seed, byte| mix(seed, u64::from(byte)));
+    let number = |n: u64| f32::from(u16::try_from(mix(seed, n) >> 48).unwrap_or(0)) / 32_768.0 - 1.0;
+    (0..dimensions.min(4_096) as u64).map(number).collect()
+}
+
+fn moderations(ask: &Ask, who: &Who) -> Value {
+    const CATEGORIES: [&str; 13] = [
+        "harassment",
+        "harassment/threatening",
+        "hate",
+        "hate/threatening",
+        "illicit",
+        "illicit/violent",
+        "self-harm",
+        "self-harm/instructions",
+        "self-harm/intent",
+        "sexual",
+        "sexual/minors",
+        "violence",
+        "violence/graphic",
+    ];
+    let each = |value: Value| CATEGORIES.iter().map(|name| ((*name).to_owned(), value.clone())).collect::<Value>();
+    let result = json!({
+        "flagged": false, "categories": each(json!(false)), "category_scores": each(json!(0.0001)),
+        "category_applied_input_types": each(json!(["text"])),
+    });
+    let count =
+        if ask.input.get(0).is_some_and(Value::is_string) { ask.input.as_array().map_or(1, Vec::len) } else { 1 };
+    let model = if ask.model.is_empty() { "omni-moderation-latest" } else { &ask.model };
+    json!({ "id": format!("modr-sim{:08}", who.number), "model": model, "results": vec![result; count] })
+}
+
+fn chat_id(who: &Who) -> String {
+    format!("chatcmpl-sim{:08}", who.number)
+}
+
+fn call_id(who: &Who) -> String {
+    format!("call_sim{:08}", who.number)
+}
+
+fn tokens(who: &Who) -> usize {
+    who.body_len.div_ceil(4).max(1)
+}
+
+fn usage(who: &Who) -> Value {
+    let (prompt, said) = (tokens(who), who.chunks as usize);
+    json!({
+        "prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said,
+        "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },
+        "completion_tokens_details": { "reasoning_tokens": 0, "audio_tokens": 0,
+            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0 },
+    })
+}
+
+fn arguments(function: &Value) -> String {
+    let example = example(function.get("parameters").unwrap_or(&Value::Null));
+    if example.is_object() { example.to_string() } else { "{}".to_owned() }
+}
+
+/// A value that fits the common part of a JSON schema.
+fn example(schema: &Value) -> Value {
+    if let Some(first) = schema.pointer("/enum/0").or_else(|| schema.get("const")) {
+        return first.clone();
+    }
+    let kind = schema.get("type").map(|t| t.get(0).unwrap_or(t)).and_then(Value::as_str);
+    match kind {
+        Some("string") => "sim".into(),
+        Some("integer" | "number") => 1.into(),
+        Some("boolean") => true.into(),
+        Some("array") => schema.get("items").map_or_else(|| json!([]), |items| json!([example(items)])),
+        Some("object") | None => {
+            let fields = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
+            Value::Object(fields.map(|(name, field)| (name.clone(), example(field))).collect())
+        }
+        Some(_) => Value::Null,
+    }
+}
+
+/// `text` in at most `parts` pieces that are not empty, cut between characters.
+fn split(text: &str, parts: u32) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    let size = letters.len().div_ceil(parts.max(1) as usize).max(1);
+    letters.chunks(size).map(|piece| piece.iter().collect()).collect()
+}
