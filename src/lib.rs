@@ -4,16 +4,16 @@
 //! failover layer performs the steps through one inner service, and a commit gate decides the instant
 //! after which the client is bound to one answer. ARCHITECTURE.md has the map.
 
+pub mod app;
+pub mod cli;
 pub mod config;
 pub mod dialect;
 pub mod failover;
 pub mod framing;
 pub mod policy;
-<<<<<<< HEAD
+pub mod secret;
 pub mod server;
-=======
 pub mod sim;
->>>>>>> sim
 pub mod stream;
 pub mod telemetry;
 pub mod upstream;

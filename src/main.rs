@@ -1,3 +1,7 @@
 //! The `backstop` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    backstop::cli::run()
+}

@@ -22,14 +22,14 @@ mod problem;
 mod providers;
 mod raw;
 mod resolve;
-pub mod secret;
 mod shapes;
 mod source;
 
 pub use builtin::{Dialect, Family};
 pub use models::ModelTable;
 pub use problem::{ConfigError, Problem};
-pub use secret::Secret;
+pub use crate::policy::chain::KeyOrder;
+pub use crate::secret::Secret;
 
 /// The whole resolved configuration.
 #[derive(Debug, Clone)]
@@ -94,7 +94,7 @@ impl Default for Server {
             max_body: 32 << 20,
             body_timeout: Duration::from_secs(60),
             header_timeout: Duration::from_secs(30),
-            max_headers: 200,
+            max_headers: 100,
             drain: Duration::from_secs(30),
             workers: None,
             log: LogSettings::default(),
@@ -243,36 +243,6 @@ pub struct Timeouts {
     pub response_timeout: Option<Duration>,
     /// Between two contents of a stream.
     pub stall: Option<Duration>,
-}
-
-/// In which order the keys of a target are tried (contract section 3.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum KeyOrder {
-    /// As written: keeps prompt caches warm.
-    #[default]
-    Ordered,
-    /// In turn.
-    RoundRobin,
-    /// The least busy first.
-    LeastInFlight,
-    /// By a rendezvous hash of the session.
-    Session,
-}
-
-impl KeyOrder {
-    /// Every order.
-    pub const ALL: [Self; 4] = [Self::Ordered, Self::RoundRobin, Self::LeastInFlight, Self::Session];
-
-    /// The name in the configuration.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Ordered => "ordered",
-            Self::RoundRobin => "round_robin",
-            Self::LeastInFlight => "least_in_flight",
-            Self::Session => "session",
-        }
-    }
 }
 
 /// An ordered list of targets under a name.

@@ -52,6 +52,8 @@ pub enum Lack {
     MaxOutput,
     /// This build does not speak the provider's dialect yet.
     Dialect,
+    /// None of the provider's keys is set.
+    NoKey,
     /// The provider does not speak this endpoint of the API.
     Endpoint,
     /// The model is not the same one, and this kind of request must not change models.
@@ -69,6 +71,7 @@ impl Lack {
             Self::Context => "context_window",
             Self::MaxOutput => "max_output",
             Self::Dialect => "dialect_not_served",
+            Self::NoKey => "no_key",
             Self::Endpoint => "endpoint_not_served",
             Self::NotEquivalent => "not_equivalent",
         }

@@ -24,6 +24,22 @@ pub enum KeyOrder {
     Session,
 }
 
+impl KeyOrder {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Ordered, Self::RoundRobin, Self::LeastInFlight, Self::Session];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ordered => "ordered",
+            Self::RoundRobin => "round_robin",
+            Self::LeastInFlight => "least_in_flight",
+            Self::Session => "session",
+        }
+    }
+}
+
 /// One target of a chain with everything that a run has to know about it.
 #[derive(Debug, Clone)]
 pub struct Level {

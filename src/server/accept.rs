@@ -20,6 +20,8 @@ use super::state::State;
 pub struct ServeOptions {
     /// The head of a request must have come within this.
     pub header_timeout: Duration,
+    /// A request may have this many headers.
+    pub max_headers: usize,
     /// Open answers get this long to end at shutdown.
     pub drain: Duration,
 }
@@ -33,6 +35,10 @@ pub async fn serve(
 ) -> i64 {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).half_close(false);
+    // Up to hyper's own limit the headers are parsed on the stack.
+    if options.max_headers != 100 {
+        server.max_headers(options.max_headers);
+    }
     let front = Front::new(Arc::clone(&state));
     let graceful = GracefulShutdown::new();
     let mut shutdown = pin!(shutdown);

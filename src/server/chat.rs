@@ -123,7 +123,7 @@ async fn answer(state: &Arc<State>, errand: Errand<Arc<Query>>, account: Account
     };
     match walked {
         Ok(served) => good(state, served, account, &chain, id),
-        Err(gave_up) => bad(state, gave_up, &account, id),
+        Err(gave_up) => bad(state, &gave_up, &account, id),
     }
 }
 
@@ -170,11 +170,11 @@ fn no_buffering(headers: &mut HeaderMap) {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
-fn bad(state: &State, gave_up: GaveUp<Answer>, account: &Account, id: u64) -> Response<ReplyBody> {
+fn bad(state: &State, gave_up: &GaveUp<Answer>, account: &Account, id: u64) -> Response<ReplyBody> {
     let overhead = state.clock.now().since(account.arrived()).saturating_sub(gave_up.waited);
-    let mut response = match vendors_answer(state, &gave_up) {
+    let mut response = match vendors_answer(state, gave_up) {
         Some(response) => response,
-        None => composed(state, &gave_up).response(),
+        None => composed(state, gave_up).response(),
     };
     let told = Told { id, entries: &gave_up.entries, chain: &gave_up.chain, served: None, overhead };
     stamp(response.headers_mut(), state, &told);

@@ -96,11 +96,13 @@ impl ApiError {
             Lack::JsonSchema => "takes a JSON schema",
             Lack::Context => "has a context window for a prompt of this length",
             Lack::MaxOutput => "gives answers of the length asked for",
+            Lack::NoKey => "has a key in this gateway's configuration",
             Lack::Dialect | Lack::Endpoint => "can be served by this version of the gateway",
             Lack::NotEquivalent => "is marked as equivalent",
         };
         let status = match lack {
             Lack::Dialect | Lack::Endpoint => StatusCode::NOT_IMPLEMENTED,
+            Lack::NoKey => StatusCode::SERVICE_UNAVAILABLE,
             Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => {
                 StatusCode::BAD_REQUEST
             }

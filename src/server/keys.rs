@@ -6,14 +6,7 @@ use http::HeaderMap;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-/// A key that clients use, as it is kept.
-#[derive(Clone)]
-pub struct ClientKey {
-    /// Its name in logs.
-    pub name: String,
-    /// SHA-256 of the key.
-    pub sha256: [u8; 32],
-}
+use crate::config::ClientKey;
 
 /// All client keys. Without any, everybody is let in (and only loopback is listened on).
 #[derive(Clone, Default)]

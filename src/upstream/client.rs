@@ -38,7 +38,7 @@ impl Default for ClientSettings {
             connect_timeout: Duration::from_secs(5),
             pool_idle_timeout: Duration::from_secs(90),
             ca_file: None,
-            max_headers: 200,
+            max_headers: 100,
         }
     }
 }

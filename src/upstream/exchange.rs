@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use tower::Service;
 
 use super::body::RequestBody;
-use super::client::{Client, SendError};
+use super::client::SendError;
 use super::route::{Route, Routes};
 use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
@@ -92,7 +92,6 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// What all attempts share.
 #[derive(Debug)]
 struct Shared {
-    client: Client,
     routes: Arc<Routes>,
     overrides: Overrides,
     ledger: Arc<SharedLedger>,
@@ -105,17 +104,16 @@ struct Shared {
 pub struct Exchange(Arc<Shared>);
 
 impl Exchange {
-    /// A service over `client`. The ledger only hears of quotas at zero.
+    /// A service over the slots' routes. The ledger only hears of quotas at zero.
     #[must_use]
     pub fn new(
-        client: Client,
         routes: Arc<Routes>,
         overrides: Overrides,
         ledger: Arc<SharedLedger>,
         clock: Clock,
         limits: GateLimits,
     ) -> Self {
-        Self(Arc::new(Shared { client, routes, overrides, ledger, clock, limits }))
+        Self(Arc::new(Shared { routes, overrides, ledger, clock, limits }))
     }
 
     /// What an error event says that came after a stream's first content, and its words without secrets.
@@ -149,9 +147,7 @@ impl Shared {
     async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
         let route = self.routes.of(attempt.slot);
         let started = self.clock.now();
-        let response = self
-            .client
-            .send(|| request(route, attempt))
+        let response = route.client.send(|| request(route, attempt))
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, started))?;
         if response.status() != StatusCode::OK {

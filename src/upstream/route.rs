@@ -3,19 +3,22 @@
 //! Owns what can be prepared per slot. The credential is in a header marked sensitive: its `Debug` says so
 //! and nothing more.
 
-use std::sync::Arc;
-
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::dialect::openai_chat::request::{Endpoint, ModelName};
 use crate::policy::classify::Family;
 use crate::policy::id::{ProviderId, SlotId};
+use crate::secret::Secret;
+
+use super::client::Client;
 
 /// One slot on the wire.
 #[derive(Debug, Clone)]
 pub struct Route {
     /// Whose account space it is.
     pub provider: ProviderId,
+    /// The connections it uses.
+    pub client: Client,
     /// How its vendor words errors.
     pub family: Family,
     /// Complete addresses, by [`Route::address`].
@@ -23,7 +26,7 @@ pub struct Route {
     /// Sent with each request, the credential included.
     pub headers: HeaderMap,
     /// What must not be passed on if the vendor echoes it.
-    pub secret: Option<Arc<str>>,
+    pub secret: Option<Secret>,
     /// The model of the slot's target in the form in which it is spliced; `None` if clients name it.
     pub model: Option<ModelName>,
 }
@@ -82,6 +85,6 @@ impl Routes {
 
     /// Every secret there is, to be kept out of what is passed on.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|route| route.secret.as_deref())
+        self.0.iter().filter_map(|route| route.secret.as_ref().map(Secret::expose))
     }
 }

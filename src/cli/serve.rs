@@ -1,0 +1,64 @@
+//! `backstop serve`.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
+
+use super::{EXIT_USAGE, announce, fail, interrupted};
+use crate::app::{self, Gateway};
+use crate::config::{Config, LogFormat, load};
+use crate::server::serve;
+use crate::telemetry::log;
+
+#[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+pub(super) fn run(path: Option<&Path>, listen: Option<SocketAddr>) -> ExitCode {
+    // A variable that is not UTF-8 cannot be meant for us.
+    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let asked = listen.map(|listen| ("BACKSTOP_SERVER__LISTEN".to_owned(), listen.to_string()));
+    let config = match load(path, environment.chain(asked)) {
+        Ok(config) => config,
+        Err(error) => return fail(EXIT_USAGE, error),
+    };
+    let format = match config.server.log.format {
+        LogFormat::Text => log::Format::Text,
+        LogFormat::Json => log::Format::Json,
+    };
+    if let Err(error) = log::start(format, &config.server.log.level, std::io::stderr().is_terminal()) {
+        return fail(EXIT_USAGE, error);
+    }
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    match runtime(config.server.workers) {
+        Ok(runtime) => runtime.block_on(serve_config(&config)),
+        Err(error) => fail(1, format_args!("cannot start the runtime: {error}")),
+    }
+}
+
+/// One worker needs no threads to steal work from.
+fn runtime(workers: Option<usize>) -> std::io::Result<Runtime> {
+    match workers {
+        Some(1) => Builder::new_current_thread().enable_all().build(),
+        Some(workers) => Builder::new_multi_thread().worker_threads(workers).enable_all().build(),
+        None => Builder::new_multi_thread().enable_all().build(),
+    }
+}
+
+async fn serve_config(config: &Config) -> ExitCode {
+    let Gateway { state, options } = match app::build(config) {
+        Ok(gateway) => gateway,
+        Err(error) => return fail(EXIT_USAGE, error),
+    };
+    let address = config.server.listen;
+    let listener = match TcpListener::bind(address).await {
+        Ok(listener) => listener,
+        Err(error) => return fail(1, format_args!("cannot listen on {address}: {error}; choose another with --listen")),
+    };
+    announce(&listener);
+    serve(listener, state, options, interrupted()).await;
+    ExitCode::SUCCESS
+}
