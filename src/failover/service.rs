@@ -14,7 +14,7 @@ use super::observer::Handover;
 use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
-use crate::policy::ledger::{Change, Settled};
+use crate::policy::ledger::{Change, Event, Settled};
 use crate::policy::run::{Entry, Plan, Run, Step, Try, Verdict, Wait};
 use crate::policy::settings::RunSettings;
 use crate::policy::time::Instant;
@@ -177,7 +177,9 @@ where
         let jitter = shared.jitter();
         shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, now));
         answers.extend(miss.answer.map(|answer| (no, answer)));
-        fallen = Some(Fallen { slot, level, failure: miss.failure, change: changes.first().copied() });
+        // An answer may prove that the endpoint is back, and cool the slot all the same.
+        let change = changes.into_iter().find(|change| change.event != Event::Recovered);
+        fallen = Some(Fallen { slot, level, failure: miss.failure, change });
     }
 }
 
