@@ -123,6 +123,7 @@ where
 
 /// A failed attempt that the request has not gone on from yet.
 struct Fallen {
+    no: usize,
     slot: SlotId,
     level: usize,
     failure: Failure,
@@ -153,7 +154,9 @@ where
                 continue;
             }
             Step::Done(verdict) => {
-                report(&shared, &chain, &id, arrived, fallen.as_ref(), None);
+                // The attempt whose answer the client gets was not left.
+                let left = fallen.filter(|fallen| verdict != Verdict::Return(fallen.no));
+                report(&shared, &chain, &id, arrived, left.as_ref(), None);
                 return Err(give_up(verdict, answers, run, chain));
             }
             Step::Try(tried) => tried,
@@ -179,7 +182,7 @@ where
         answers.extend(miss.answer.map(|answer| (no, answer)));
         // An answer may prove that the endpoint is back, and cool the slot all the same.
         let change = changes.into_iter().find(|change| change.event != Event::Recovered);
-        fallen = Some(Fallen { slot, level, failure: miss.failure, change });
+        fallen = Some(Fallen { no, slot, level, failure: miss.failure, change });
     }
 }
 
