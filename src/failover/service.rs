@@ -193,7 +193,9 @@ async fn pause(shared: &Shared, wait: Wait) {
     match wait.seen {
         None => until.await,
         Some(seen) => {
+            // In a fixed order: the same script gives the same trail.
             tokio::select! {
+                biased;
                 () = until => {}
                 () = shared.ledger.changed(seen) => {}
             }
