@@ -46,6 +46,7 @@ fn to_miss(error: BoxError) -> Miss<usize> {
 }
 
 /// The numbers of a world.
+#[derive(Clone, Copy)]
 pub struct Tuning {
     pub cooldown: CooldownSettings,
     pub run: RunSettings,
