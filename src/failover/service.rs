@@ -15,7 +15,7 @@ use super::observer::Handover;
 use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
-use crate::policy::ledger::{Change, Settled};
+use crate::policy::ledger::{Change, Event, Settled};
 use crate::policy::run::{Entry, Plan, Run, Step, Try, Verdict, Wait};
 use crate::policy::settings::RunSettings;
 use crate::policy::time::Instant;
@@ -128,6 +128,7 @@ where
 
 /// A failed attempt that the request has not gone on from yet.
 struct Fallen {
+    no: usize,
     slot: SlotId,
     level: usize,
     failure: Failure,
@@ -160,8 +161,15 @@ where
                 continue;
             }
             Step::Done(verdict) => {
+<<<<<<< HEAD
                 report(&shared, &chain, id, arrived, fallen.as_ref(), None);
                 return Err(give_up(verdict, answers, run, chain, waited));
+=======
+                // The attempt whose answer the client gets was not left.
+                let left = fallen.filter(|fallen| verdict != Verdict::Return(fallen.no));
+                report(&shared, &chain, &id, arrived, left.as_ref(), None);
+                return Err(give_up(verdict, answers, run, chain));
+>>>>>>> layer
             }
             Step::Try(tried) => tried,
         };
@@ -185,7 +193,9 @@ where
         let jitter = shared.jitter();
         shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, settled));
         answers.extend(miss.answer.map(|answer| (no, answer)));
-        fallen = Some(Fallen { slot, level, failure: miss.failure, change: changes.first().copied() });
+        // An answer may prove that the endpoint is back, and cool the slot all the same.
+        let change = changes.into_iter().find(|change| change.event != Event::Recovered);
+        fallen = Some(Fallen { no, slot, level, failure: miss.failure, change });
     }
 }
 
@@ -196,7 +206,9 @@ async fn pause(shared: &Shared, wait: Wait) {
     match wait.seen {
         None => until.await,
         Some(seen) => {
+            // In a fixed order: the same script gives the same trail.
             tokio::select! {
+                biased;
                 () = until => {}
                 () = shared.ledger.changed(seen) => {}
             }

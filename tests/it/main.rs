@@ -2,5 +2,7 @@
 
 mod classify;
 mod config;
+mod failover;
 mod sim;
+mod tidy;
 mod wire;
