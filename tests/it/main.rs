@@ -1,1 +1,3 @@
-//! tests
+//! Integration tests: one binary, scenarios as data.
+
+mod tidy;
