@@ -2,8 +2,8 @@
 """The cost gate: what Backstop costs per request and per stream chunk, against a bare hyper proxy.
 
 Instructions come from valgrind's callgrind, allocations from memcheck's heap summary. Only the proxy runs under
-valgrind; load and mock upstream are one native process that keeps each stream in lockstep, so that every event is one
-read and one write in the proxy and the counts repeat. A cost is the difference between a run and the same run with
+valgrind; load and mock upstream are one native process that keeps each stream in lockstep, so that every event after
+the role is one read and one write in the proxy and the counts repeat. A cost is the difference between a run and the same run with
 more requests of one kind, divided by how many more: start-up and warm-up fall out.
 
     bench/gate.py                    judge: ratio to bare, and growth over bench/baseline.json
@@ -52,6 +52,7 @@ UNITS = ["instructions", "allocations"]
 READY = re.compile(r"listening on http://[^\s:]+:(\d+)")
 START_SECONDS = 60  # valgrind translates a whole program first
 STOP_SECONDS = 60
+LOAD_SECONDS = 120
 
 
 class Broken(Exception):
@@ -154,7 +155,7 @@ def count(name: str, unit: str, extra: str | None, directory: pathlib.Path) -> i
     try:
         url = proxy.ready()
         load = [str(TARGET / "load"), "--url", url, "--host-mock", f"127.0.0.1:{upstream}", *phases]
-        done = subprocess.run(load, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=170)
+        done = subprocess.run(load, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOAD_SECONDS)
         if done.returncode != 0:
             raise Broken(f"wrong answers: {done.stderr.strip()}")
         report = proxy.stop()
@@ -176,7 +177,7 @@ def measure(name: str, directory: pathlib.Path) -> dict[str, dict[str, float]]:
         each = {kind: (count(name, unit, kind, directory) - warm) / more for kind, more in MORE.items()}
         costs["plain"][unit] = round(each["plain"], 2)
         costs["stream64"][unit] = round(each["stream64"], 2)
-        costs["chunk"][unit] = round((each["stream128"] - each["stream64"]) / CHUNKS_BETWEEN, 2)
+        costs["chunk"][unit] = round((each["stream128"] - each["stream64"]) / CHUNKS_BETWEEN, 2) + 0.0  # no minus zero
     return costs
 
 

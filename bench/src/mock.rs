@@ -136,7 +136,7 @@ fn refuse(status: StatusCode) -> Answer {
     response
 }
 
-/// The body of a stream. `Pending` between two events makes the server write each of them by itself.
+/// The body of a stream. `Pending` after each event but the role makes the server write each of them by itself.
 #[derive(Debug)]
 struct Events {
     events: Arc<[Bytes]>,
@@ -171,7 +171,32 @@ impl Body for Events {
         ready!(this.poll_pause(cx));
         let event = this.events.get(this.next).cloned();
         this.next += 1;
-        this.paused = true;
+        // A commit gate holds the role until the first content comes: waiting for its reader would wait for ever.
+        this.paused = this.next > 1;
         Poll::Ready(event.map(|event| Ok(Frame::data(event))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_role_goes_out_before_its_reader_has_it() {
+        let lockstep = Arc::new(Lockstep::default());
+        let events: Arc<[Bytes]> = wire::stream_events(2).into();
+        let mut body = Events { events, next: 0, paused: false, lockstep: Some(Arc::clone(&lockstep)) };
+        let mut poll = || Pin::new(&mut body).poll_frame(&mut Context::from_waker(Waker::noop()));
+        assert!(poll().is_ready(), "the role");
+        assert!(poll().is_ready(), "the first content");
+        assert!(poll().is_pending());
+        assert!(poll().is_pending());
+        for _ in 0..4 {
+            lockstep.seen();
+            assert!(matches!(poll(), Poll::Ready(Some(Ok(_)))));
+            assert!(poll().is_pending());
+        }
+        lockstep.seen();
+        assert!(matches!(poll(), Poll::Ready(None)));
     }
 }
