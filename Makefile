@@ -1,0 +1,87 @@
+# What people and CI type. `make test` installs what it needs (packages of the system only if they are missing, Python
+# packages into .venv) and runs everything; the other targets are its parts.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PYTHON ?= python3
+VENV := .venv
+# apt-get needs root; a container's root often has no sudo.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+
+# A header before each part, and how long it took after it.
+define step
+	@printf '\n=== %s\n' '$(1)'; begin=$$SECONDS; { $(2); } </dev/null; printf '=== %s: %s s\n' '$(1)' $$((SECONDS - begin))
+endef
+
+.PHONY: help
+help: ## This list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
+
+.PHONY: test
+test: tools test-rust test-simulate test-shuttle test-sdk bench-gate ## Everything
+
+.PHONY: tools
+tools: ## Install what is missing: compiler, valgrind, Python with venv
+	$(call step,tools,$(MAKE) --no-print-directory install-tools)
+
+# libc6-dbg: without it memcheck cannot read the loader of a Debian system.
+.PHONY: install-tools
+install-tools:
+	@missing=(); \
+	command -v cc >/dev/null || missing+=(build-essential); \
+	command -v valgrind >/dev/null || missing+=(valgrind libc6-dbg); \
+	command -v $(PYTHON) >/dev/null || missing+=(python3); \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	if [ $${#missing[@]} -gt 0 ]; then \
+		echo "installing $${missing[*]}"; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get update -qq; \
+		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
+	fi
+
+.PHONY: test-rust
+test-rust: ## Unit and integration tests of the workspace
+	$(call step,cargo test,$(CARGO) test --locked --workspace)
+
+# The property tests of contract section 7: a million requests in virtual time, optimised.
+.PHONY: test-simulate
+test-simulate: ## Property tests over simulated histories
+#	$(call step,simulate,$(CARGO) test --release --locked --test simulate)
+
+.PHONY: test-shuttle
+test-shuttle: ## Leases and wake-ups under every schedule that shuttle tries
+	$(call step,shuttle,$(CARGO) test --locked --features shuttle --test shuttle)
+
+.PHONY: release
+release: ## The optimised binaries, and those of the cost gate
+	$(call step,release build,$(CARGO) build --release --locked --workspace)
+
+# Made again when the pinned packages change.
+$(VENV)/installed: tests/sdk/requirements.txt
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-input --requirement $<
+	@touch $@
+
+.PHONY: test-sdk
+test-sdk: release $(VENV)/installed ## The real openai SDK against a running gateway
+	$(call step,openai SDK,BACKSTOP_BIN=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/backstop $(VENV)/bin/python -m pytest tests/sdk)
+
+.PHONY: bench-gate
+bench-gate: release ## Instructions and allocations against a bare hyper proxy
+	$(call step,cost gate,$(PYTHON) bench/gate.py)
+
+.PHONY: fmt
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+.PHONY: lint
+lint: ## Formatting and lints, warnings denied
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+
+.PHONY: doc
+doc: ## Documentation of everything, warnings denied
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
