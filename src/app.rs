@@ -273,9 +273,11 @@ fn number(index: usize) -> u32 {
 
 /// The same for the same names on every replica (FNV-1a, 64 bit).
 fn affinity(provider: &str, key: &str) -> u64 {
-    provider.bytes().chain([b'@']).chain(key.bytes()).fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    provider
+        .bytes()
+        .chain([b'@'])
+        .chain(key.bytes())
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// Whose table of errors is read. Everything but the native dialects of others speaks like OpenAI here.

@@ -250,7 +250,7 @@ impl World {
             same_model: false,
             deadline: NOW + settings.deadline,
         };
-        let errand = Errand { plan, request: (), id: "r".into(), arrived: NOW };
+        let errand = Errand { plan, request: (), id: 1, arrived: NOW };
         Self { shared, upstream, heard, service, errand }
     }
 

@@ -17,7 +17,8 @@ use crate::telemetry::log;
 #[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 pub(super) fn run(path: Option<&Path>, listen: Option<SocketAddr>) -> ExitCode {
     // A variable that is not UTF-8 cannot be meant for us.
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let environment =
+        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let asked = listen.map(|listen| ("BACKSTOP_SERVER__LISTEN".to_owned(), listen.to_string()));
     let config = match load(path, environment.chain(asked)) {
         Ok(config) => config,
@@ -56,7 +57,9 @@ async fn serve_config(config: &Config) -> ExitCode {
     let address = config.server.listen;
     let listener = match TcpListener::bind(address).await {
         Ok(listener) => listener,
-        Err(error) => return fail(1, format_args!("cannot listen on {address}: {error}; choose another with --listen")),
+        Err(error) => {
+            return fail(1, format_args!("cannot listen on {address}: {error}; choose another with --listen"));
+        }
     };
     announce(&listener);
     serve(listener, state, options, interrupted()).await;

@@ -25,11 +25,11 @@ mod resolve;
 mod shapes;
 mod source;
 
+pub use crate::policy::chain::KeyOrder;
+pub use crate::secret::Secret;
 pub use builtin::{Dialect, Family};
 pub use models::ModelTable;
 pub use problem::{ConfigError, Problem};
-pub use crate::policy::chain::KeyOrder;
-pub use crate::secret::Secret;
 
 /// The whole resolved configuration.
 #[derive(Debug, Clone)]

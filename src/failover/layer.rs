@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tower::Layer;
 
-use super::clock::Clock;
 use super::lease::Shared;
 use super::observer::Observer;
 use super::service::Failover;
 use super::shared::SharedLedger;
+use crate::clock::Clock;
 use crate::policy::settings::RunSettings;
 
 /// Makes a [`Failover`] of a service that performs single attempts.

@@ -5,9 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::clock::Clock;
 use super::observer::{AttemptEnd, Observer};
 use super::shared::SharedLedger;
+use crate::clock::Clock;
 use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::Failure;
 use crate::policy::id::SlotId;

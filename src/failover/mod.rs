@@ -3,7 +3,6 @@
 //! Owns the one attempt loop, the shared ledger and the leases of attempts in flight. Knows the policy
 //! only: requests, replies and vendor answers are opaque here.
 
-pub mod clock;
 pub mod layer;
 pub mod lease;
 pub mod observer;
@@ -11,7 +10,7 @@ pub mod service;
 pub mod shared;
 mod sync;
 
-pub use clock::Clock;
+pub use crate::clock::Clock;
 pub use layer::FailoverLayer;
 pub use lease::Lease;
 pub use observer::{AttemptEnd, Handover, Observer};

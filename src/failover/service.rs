@@ -161,15 +161,10 @@ where
                 continue;
             }
             Step::Done(verdict) => {
-<<<<<<< HEAD
-                report(&shared, &chain, id, arrived, fallen.as_ref(), None);
-                return Err(give_up(verdict, answers, run, chain, waited));
-=======
                 // The attempt whose answer the client gets was not left.
                 let left = fallen.filter(|fallen| verdict != Verdict::Return(fallen.no));
-                report(&shared, &chain, &id, arrived, left.as_ref(), None);
-                return Err(give_up(verdict, answers, run, chain));
->>>>>>> layer
+                report(&shared, &chain, id, arrived, left.as_ref(), None);
+                return Err(give_up(verdict, answers, run, chain, waited));
             }
             Step::Try(tried) => tried,
         };

@@ -32,7 +32,7 @@ pub async fn serve(
     state: Arc<State>,
     options: ServeOptions,
     shutdown: impl Future<Output = ()>,
-) -> i64 {
+) -> f64 {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(options.header_timeout).half_close(false);
     // Up to hyper's own limit the headers are parsed on the stack.
@@ -69,7 +69,7 @@ pub async fn serve(
     let open = state.metrics.in_flight.get();
     tracing::info!(open, drain_s = options.drain.as_secs(), "shutting down: no new connections");
     let drained = tokio::time::timeout(options.drain, graceful.shutdown()).await;
-    let cut = if drained.is_ok() { 0 } else { state.metrics.in_flight.get() };
+    let cut = if drained.is_ok() { 0.0 } else { state.metrics.in_flight.get() };
     tracing::info!(cut, "shut down");
     cut
 }

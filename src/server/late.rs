@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame};
 use hyper::body::Incoming;
-use tokio::time::{Instant, Sleep};
+use tokio::time::Sleep;
 
 use super::chat::{Walk, composed};
 use super::state::State;
@@ -90,7 +90,7 @@ impl Body for LateBody {
                 Poll::Ready(None) => {}
                 Poll::Pending => {
                     ready!(self.next_comment.as_mut().poll(context));
-                    let next = Instant::now() + KEEP_ALIVE;
+                    let next = crate::clock::now() + KEEP_ALIVE;
                     self.next_comment.as_mut().reset(next);
                     // Armed now, so that the next comment wakes us.
                     let _armed = self.next_comment.as_mut().poll(context);

@@ -37,7 +37,7 @@ struct Inner {
 
 impl State {
     pub(super) fn new(script: Script, options: SimOptions) -> Arc<Self> {
-        let inner = Inner { picker: Picker::new(script), installed: Instant::now(), book: Book::default() };
+        let inner = Inner { picker: Picker::new(script), installed: crate::clock::now(), book: Book::default() };
         Arc::new(Self { options, inner: Mutex::new(inner), changes: watch::Sender::new(0) })
     }
 
@@ -67,7 +67,7 @@ impl State {
     pub(super) fn set_script(&self, script: Script) {
         self.change(|inner| {
             inner.picker = Picker::new(script);
-            inner.installed = Instant::now();
+            inner.installed = crate::clock::now();
         });
     }
 
@@ -76,7 +76,7 @@ impl State {
         self.change(|inner| {
             inner.book.reset();
             inner.picker = Picker::new(inner.picker.script.clone());
-            inner.installed = Instant::now();
+            inner.installed = crate::clock::now();
         });
     }
 
@@ -99,7 +99,7 @@ impl State {
             let label = label(&inner.picker.script, &key);
             let subject =
                 Subject { provider: &provider, key: &key, label: &label, model: &ask.model, path: request.path() };
-            let picked = inner.picker.pick(subject, inner.installed.elapsed());
+            let picked = inner.picker.pick(subject, crate::clock::now() - inner.installed);
             let script = &inner.picker.script;
             inner.book.requests += 1;
             let number = inner.book.requests;

@@ -13,9 +13,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use smallvec::SmallVec;
-use tokio::time::Instant;
 
 use super::tap::{Judged, Stop, Tap};
+use crate::clock;
 use crate::framing::sse::Block;
 use crate::policy::commit::{Commit, Verdict, Why};
 
@@ -97,7 +97,7 @@ where
     let mut chunks = Chunks::new();
     let mut held = 0;
     let mut begun = false;
-    let mut last = Instant::now();
+    let mut last = clock::now();
     loop {
         let Some(chunk) = next_chunk(&mut body).await.map_err(GateError::Broken)? else {
             return match tap.judge_rest(&commit) {
@@ -106,10 +106,10 @@ where
                     Ok(Held { why, chunks, stop: passed.stop, tap, body, ended: true })
                 }
                 Judged::Fail(data) => Err(GateError::Event(data)),
-                Judged::Hold(_) => Err(GateError::Ended { silent: last.elapsed() }),
+                Judged::Hold(_) => Err(GateError::Ended { silent: clock::now() - last }),
             };
         };
-        last = Instant::now();
+        last = clock::now();
         if !begun && let Some(first) = chunk.trim_ascii_start().first() {
             begun = true;
             if matches!(first, b'{' | b'[' | b'<') {

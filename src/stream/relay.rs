@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::gate::{Held, closed};
 use super::tap::{Passed, Stop, Tally, Tap};
+use crate::clock;
 use crate::dialect::openai_chat::stream::{DONE, error_event};
 use crate::framing::sse::Block;
 
@@ -108,7 +109,7 @@ where
     /// Takes over from the gate; `stall` is the longest pause between two pieces of data. Must be called inside a tokio
     /// runtime with a timer.
     pub fn new(held: Held<B>, ending: E, stall: Duration) -> Self {
-        let fed = Instant::now();
+        let fed = clock::now();
         Self {
             held: held.chunks.into_iter(),
             stop: held.stop,
@@ -160,7 +161,7 @@ where
                         }
                     }
                     Block::Loose(bytes) => {
-                        *this.fed = Instant::now();
+                        *this.fed = clock::now();
                         return Poll::Ready(Some(bytes));
                     }
                 }
@@ -178,7 +179,7 @@ where
     fn take(mut self: Pin<&mut Self>, passed: Passed) -> Option<Bytes> {
         let this = self.as_mut().project();
         if passed.fed {
-            *this.fed = Instant::now();
+            *this.fed = clock::now();
         }
         *this.stop = passed.stop;
         if this.tap.done() && !*this.told {
@@ -223,7 +224,7 @@ where
         loop {
             ready!(this.timer.as_mut().poll(cx));
             let due = *this.fed + limit;
-            if Instant::now() >= due {
+            if clock::now() >= due {
                 return Poll::Ready(());
             }
             this.timer.as_mut().reset(due);
@@ -235,7 +236,7 @@ where
         let mut this = self.project();
         if !std::mem::replace(this.told, true) {
             this.ending.end(End::Complete, this.tap.tally());
-            let due = Instant::now() + LINGER;
+            let due = clock::now() + LINGER;
             if this.timer.deadline() > due {
                 this.timer.as_mut().reset(due);
                 *this.waiting = None;

@@ -2,9 +2,11 @@
 //!
 //! Owns the subscriber and how points in time are written. Secrets never get here.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
+
+use crate::clock::wall;
 
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,14 +34,12 @@ pub fn start(format: Format, level: &str, colour: bool) -> Result<(), String> {
 
 /// The wall-clock time in `from_now`, in RFC 3339, to the second.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "shown to people")]
 pub fn wall_clock_in(from_now: Duration) -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now() + from_now).to_string()
+    humantime::format_rfc3339_seconds(wall() + from_now).to_string()
 }
 
 /// The wall-clock time `ago`, in RFC 3339, to the millisecond.
 #[must_use]
-#[allow(clippy::disallowed_methods, reason = "shown to people")]
 pub fn wall_clock_ago(ago: Duration) -> String {
-    humantime::format_rfc3339_millis(SystemTime::now() - ago).to_string()
+    humantime::format_rfc3339_millis(wall() - ago).to_string()
 }

@@ -2,10 +2,9 @@
 //!
 //! Owns the registry and the handles that the request path uses without a look-up.
 
-use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+    TextEncoder,
 };
 
 use super::names::Names;
@@ -56,7 +55,7 @@ pub struct Metrics {
     /// The part of the time before the first content that the gateway took itself.
     pub overhead: Histogram,
     /// Requests that have no complete answer yet.
-    pub in_flight: IntGauge,
+    pub in_flight: Gauge,
     /// Chunks that were no JSON and were not passed on.
     pub malformed: IntCounter,
     lane_state: GaugeVec,
@@ -73,83 +72,54 @@ impl Metrics {
     /// # Errors
     /// Never, unless two series share a name.
     pub fn new(names: &Names) -> Result<Self, prometheus::Error> {
-        let registry = Registry::new();
-        let slot_labels = ["provider", "model", "key"];
-        let requests =
-            counters(&registry, "requests_total", "Requests by endpoint and status", &["endpoint", "status"])?;
-        let attempts = counters(
-            &registry,
-            "attempts_total",
-            "Attempts by slot and outcome",
-            &["provider", "model", "key", "outcome"],
-        )?;
-        let failovers =
-            counters(&registry, "failovers_total", "Requests that went on after a failure", &["from", "to", "kind"])?;
-        let cooldowns = counters(&registry, "cooldowns_total", "Cooldowns that began", &["lane", "kind"])?;
+        let all = Series(Registry::new());
+        let slot = ["provider", "model", "key"];
+        let requests = all.counters("requests_total", "Requests by endpoint and status", &["endpoint", "status"])?;
+        let attempts =
+            all.counters("attempts_total", "Attempts by slot and outcome", &["provider", "model", "key", "outcome"])?;
         let tokens =
-            counters(&registry, "tokens_total", "Tokens as vendors count them", &["provider", "model", "direction"])?;
+            all.counters("tokens_total", "Tokens as vendors count them", &["provider", "model", "direction"])?;
         let duration =
-            histograms(&registry, "request_duration_seconds", "Whole requests", &["endpoint"], &DURATION_BUCKETS)?;
-        let first = histograms(
-            &registry,
-            "first_content_seconds",
-            "Attempts to their first content",
-            &["provider", "model"],
-            &DURATION_BUCKETS,
-        )?;
-        let overhead = Histogram::with_opts(
-            HistogramOpts::new("backstop_overhead_seconds", "Time the gateway itself took before the first content")
-                .buckets(OVERHEAD_BUCKETS.to_vec()),
-        )?;
-        let in_flight = IntGauge::new("backstop_requests_in_flight", "Requests without a complete answer yet")?;
-        let malformed = IntCounter::new("backstop_malformed_chunks_total", "Stream chunks that were skipped")?;
-        let lane_state = gauges(
-            &registry,
-            "lane_state",
-            "0 ready, 1 cooling, 2 half-open, 3 probing, 4 disabled",
-            &["lane", "name"],
-        )?;
-        let cooldown_remaining = gauges(
-            &registry,
-            "cooldown_remaining_seconds",
-            "Seconds until a cooling lane may be asked",
-            &["lane", "name"],
-        )?;
-        let slot_in_flight = gauges(&registry, "attempts_in_flight", "Attempts in flight", &slot_labels)?;
-        let uptime = Gauge::new("backstop_uptime_seconds", "Seconds since the start")?;
-        register(&registry, overhead.clone())?;
-        register(&registry, in_flight.clone())?;
-        register(&registry, malformed.clone())?;
-        register(&registry, uptime.clone())?;
-        let slots = names
-            .slots
-            .iter()
-            .map(|slot| SlotMetrics {
-                ok: attempts.with_label_values(&[&slot.provider, &slot.model, &slot.key, "ok"]),
-                first_content: first.with_label_values(&[&slot.provider, &slot.model]),
-                prompt_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "prompt"]),
-                completion_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "completion"]),
-            })
-            .collect();
+            all.histograms("request_duration_seconds", "Whole requests", &["endpoint"], &DURATION_BUCKETS)?;
+        let first_help = "Attempts to their first content";
+        let first = all.histograms("first_content_seconds", first_help, &["provider", "model"], &DURATION_BUCKETS)?;
+        let overhead_help = "Time the gateway itself took before the first content";
+        let overhead = all.histograms("overhead_seconds", overhead_help, &[], &OVERHEAD_BUCKETS)?;
+        let slots = names.slots.iter().map(|slot| SlotMetrics {
+            ok: attempts.with_label_values(&[&slot.provider, &slot.model, &slot.key, "ok"]),
+            first_content: first.with_label_values(&[&slot.provider, &slot.model]),
+            prompt_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "prompt"]),
+            completion_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "completion"]),
+        });
         let endpoints = Endpoint::ALL.map(|endpoint| EndpointMetrics {
             ok: requests.with_label_values(&[endpoint.name(), "200"]),
             duration: duration.with_label_values(&[endpoint.name()]),
         });
+        let state_help = "0 ready, 1 cooling, 2 half-open, 3 probing, 4 disabled";
+        let remaining_help = "Seconds until a cooling lane may be asked";
         Ok(Self {
             endpoints,
-            registry,
+            slots: slots.collect(),
+            overhead: overhead.with_label_values::<&str>(&[]),
+            failovers: all.counters(
+                "failovers_total",
+                "Requests that went on after a failure",
+                &["from", "to", "kind"],
+            )?,
+            cooldowns: all.counters("cooldowns_total", "Cooldowns that began", &["lane", "kind"])?,
+            in_flight: all
+                .gauges("requests_in_flight", "Requests without a complete answer yet", &[])?
+                .with_label_values::<&str>(&[]),
+            malformed: all
+                .counters("malformed_chunks_total", "Stream chunks that were skipped", &[])?
+                .with_label_values::<&str>(&[]),
+            lane_state: all.gauges("lane_state", state_help, &["lane", "name"])?,
+            cooldown_remaining: all.gauges("cooldown_remaining_seconds", remaining_help, &["lane", "name"])?,
+            slot_in_flight: all.gauges("attempts_in_flight", "Attempts in flight", &slot)?,
+            uptime: all.gauges("uptime_seconds", "Seconds since the start", &[])?.with_label_values::<&str>(&[]),
             requests,
             attempts,
-            failovers,
-            cooldowns,
-            overhead,
-            in_flight,
-            malformed,
-            lane_state,
-            cooldown_remaining,
-            slot_in_flight,
-            uptime,
-            slots,
+            registry: all.0,
         })
     }
 
@@ -196,31 +166,32 @@ impl Metrics {
     }
 }
 
-fn register(registry: &Registry, collector: impl Collector + 'static) -> Result<(), prometheus::Error> {
-    registry.register(Box::new(collector))
-}
+/// The registry while series are declared.
+struct Series(Registry);
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-    let series = IntCounterVec::new(Opts::new(format!("backstop_{name}"), help), labels)?;
-    register(registry, series.clone())?;
-    Ok(series)
-}
+impl Series {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        let series = IntCounterVec::new(Opts::new(format!("backstop_{name}"), help), labels)?;
+        self.0.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
-    let series = GaugeVec::new(Opts::new(format!("backstop_{name}"), help), labels)?;
-    register(registry, series.clone())?;
-    Ok(series)
-}
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        let series = GaugeVec::new(Opts::new(format!("backstop_{name}"), help), labels)?;
+        self.0.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
 
-fn histograms(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-    buckets: &[f64],
-) -> Result<HistogramVec, prometheus::Error> {
-    let options = HistogramOpts::new(format!("backstop_{name}"), help).buckets(buckets.to_vec());
-    let series = HistogramVec::new(options, labels)?;
-    register(registry, series.clone())?;
-    Ok(series)
+    fn histograms(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+        buckets: &[f64],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(format!("backstop_{name}"), help).buckets(buckets.to_vec());
+        let series = HistogramVec::new(options, labels)?;
+        self.0.register(Box::new(series.clone()))?;
+        Ok(series)
+    }
 }

@@ -6,7 +6,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -16,6 +16,7 @@ use tower::Service;
 use super::body::RequestBody;
 use super::client::SendError;
 use super::route::{Route, Routes};
+use crate::clock::wall;
 use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
 use crate::dialect::openai_chat::request::{Edit, Endpoint, ModelName, splice};
@@ -147,7 +148,9 @@ impl Shared {
     async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
         let route = self.routes.of(attempt.slot);
         let started = self.clock.now();
-        let response = route.client.send(|| request(route, attempt))
+        let response = route
+            .client
+            .send(|| request(route, attempt))
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, started))?;
         if response.status() != StatusCode::OK {
@@ -239,12 +242,6 @@ impl Shared {
         tracing::debug!(slot = slot.0, kind = kind.name(), reason = %error.reason, "no answer from upstream");
         miss(Failure::new(kind))
     }
-}
-
-/// The wall clock: only for dates in headers.
-#[allow(clippy::disallowed_methods, reason = "HTTP dates are wall-clock time")]
-fn wall() -> SystemTime {
-    SystemTime::now()
 }
 
 const fn miss(failure: Failure) -> Miss<Answer> {

@@ -1,4 +1,11 @@
 //! Integration tests, in one binary: real sockets, scenarios as data.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests read clocks and the environment, and end by panicking"
+)]
 
 mod classify;
 mod config;

@@ -14,15 +14,33 @@ use std::path::{Path, PathBuf};
 const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &[]),
     ("framing", &[]),
-    ("sim", &[]),
+    ("secret", &[]),
+    ("clock", &["policy"]),
+    ("world", &["policy"]),
+    ("sim", &["clock"]),
     ("dialect", &["framing", "policy"]),
-    ("stream", &["dialect", "framing", "policy"]),
-    ("upstream", &["stream", "dialect", "framing", "policy"]),
-    ("failover", &["policy"]),
+    ("stream", &["clock", "dialect", "framing", "policy"]),
+    ("upstream", &["clock", "dialect", "failover", "framing", "policy", "secret", "stream"]),
+    ("failover", &["clock", "policy"]),
     ("state", &["policy"]),
-    ("telemetry", &["policy"]),
-    ("config", &["dialect", "policy"]),
-    ("server", &["config", "dialect", "failover", "framing", "policy", "state", "stream", "telemetry", "upstream"]),
+    ("telemetry", &["clock", "dialect", "failover", "policy"]),
+    ("config", &["dialect", "policy", "secret"]),
+    (
+        "server",
+        &[
+            "clock",
+            "config",
+            "dialect",
+            "failover",
+            "framing",
+            "policy",
+            "secret",
+            "state",
+            "stream",
+            "telemetry",
+            "upstream",
+        ],
+    ),
 ];
 
 /// These wire everything together and may use every room.
@@ -48,7 +66,9 @@ const IMPURE: &[&str] = &[
     "std::io",
     "std::net",
     "std::process",
-    "std::sync",
+    "Mutex",
+    "RwLock",
+    "atomic",
     "std::thread",
 ];
 

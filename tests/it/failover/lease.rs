@@ -142,7 +142,7 @@ async fn a_failover_tells_where_it_went_and_what_it_cost() {
     world.attempt_on(1).await.send_response(1);
     request.await.unwrap().unwrap().lease.complete();
     let [told] = world.heard.failovers().try_into().unwrap();
-    assert_eq!((told.request.as_str(), told.from, told.to), ("r-1", 0, Some(1)));
+    assert_eq!((told.request, told.from, told.to), (1, 0, Some(1)));
     assert_eq!((told.failure, told.elapsed), (FULL, Duration::from_millis(40)));
     let change = told.change.unwrap();
     assert_eq!((change.lane, change.event, change.streak), (LaneId::Slot(SlotId(0)), Event::Cooled, 1));

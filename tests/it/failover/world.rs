@@ -63,7 +63,7 @@ impl Default for Tuning {
 /// A failover as the observer was told of it.
 #[derive(Debug, Clone)]
 pub struct Told {
-    pub request: String,
+    pub request: u64,
     pub from: u32,
     pub to: Option<u32>,
     pub failure: Failure,
@@ -106,7 +106,7 @@ impl Observer for Recorder {
 
     fn failover(&self, handover: &Handover<'_>) {
         self.failovers.lock().unwrap().push(Told {
-            request: handover.request.to_owned(),
+            request: handover.request,
             from: handover.from.0.0,
             to: handover.to.map(|(slot, _)| slot.0),
             failure: handover.failure,
@@ -164,7 +164,7 @@ impl World {
     /// Sends a request; it runs by itself.
     pub fn request(&mut self) -> JoinHandle<Ended> {
         let arrived = self.clock.now();
-        let errand = Errand { plan: self.plan.clone(), request: "body", id: "r-1".into(), arrived };
+        let errand = Errand { plan: self.plan.clone(), request: "body", id: 1, arrived };
         tokio::spawn(self.service.call(errand))
     }
 

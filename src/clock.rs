@@ -1,6 +1,9 @@
 //! The one place where the gateway reads a clock.
 //!
 //! Owns the origin that the policy's instants count from. Follows tokio's clock, so tests can pause it.
+#![allow(clippy::disallowed_methods, reason = "this is the one clock")]
+
+use std::time::{Duration, SystemTime};
 
 use crate::policy::time::Instant;
 
@@ -13,9 +16,8 @@ pub struct Clock {
 impl Clock {
     /// Starts counting now.
     #[must_use]
-    #[allow(clippy::disallowed_methods, reason = "the one clock")]
     pub fn start() -> Self {
-        Self { origin: tokio::time::Instant::now() }
+        Self { origin: now() }
     }
 
     /// Time since the start.
@@ -27,6 +29,18 @@ impl Clock {
     /// The same point for tokio's timers.
     #[must_use]
     pub fn at(&self, instant: Instant) -> tokio::time::Instant {
-        self.origin + std::time::Duration::from_micros(instant.as_micros())
+        self.origin + Duration::from_micros(instant.as_micros())
     }
+}
+
+/// Now, for tokio's timers and for what they measure.
+#[must_use]
+pub fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
+/// The wall clock: only for dates in headers and for what is shown to people.
+#[must_use]
+pub fn wall() -> SystemTime {
+    SystemTime::now()
 }
