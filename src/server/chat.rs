@@ -3,11 +3,12 @@
 //! Owns reading the body, the plan's errand, and the answer's frame. One path for streams and whole
 //! answers, and for every endpoint that passes through.
 
+use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower::Service;
 
@@ -27,11 +28,21 @@ use crate::stream::gate::{Collected, whole};
 use crate::stream::relay::Relay;
 use crate::upstream::{Answer, Query, Reply};
 
+const VENDOR_ID: HeaderName = HeaderName::from_static("x-request-id");
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
 /// What the failover layer brings back.
 pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
 
-/// Serves one request to an endpoint of the API.
-pub async fn serve(state: Arc<State>, endpoint: Endpoint, request: Request<Incoming>) -> Response<ReplyBody> {
+/// Serves one request to an endpoint of the API. What goes wrong is an answer too.
+///
+/// # Errors
+/// Never.
+pub async fn serve(
+    state: Arc<State>,
+    endpoint: Endpoint,
+    request: Request<Incoming>,
+) -> Result<Response<ReplyBody>, Infallible> {
     let account = Account::open(&state, endpoint, state.clock.now());
     let id = fastrand::u64(..) ^ state.id_seed;
     let response = match accept(&state, endpoint, request, &account, id).await {
@@ -49,7 +60,7 @@ pub async fn serve(state: Arc<State>, endpoint: Endpoint, request: Request<Incom
     if state.log_requests {
         log(&state, endpoint, &response, id);
     }
-    response
+    Ok(response)
 }
 
 /// Reads and understands a request.
@@ -155,7 +166,7 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(vendor_id) = vendor_id {
-        headers.insert("x-request-id", vendor_id);
+        headers.insert(VENDOR_ID, vendor_id);
     }
     if content_type == "text/event-stream" {
         no_buffering(headers);
@@ -167,7 +178,7 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
 /// Proxies in front must not hold a stream back.
 fn no_buffering(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(ACCEL_BUFFERING, HeaderValue::from_static("no"));
 }
 
 fn bad(state: &State, gave_up: &GaveUp<Answer>, account: &Account, id: u64) -> Response<ReplyBody> {

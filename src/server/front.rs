@@ -52,10 +52,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match hot(request.method(), request.uri().path()) {
-            Some(endpoint) => {
-                let state = Arc::clone(&self.state);
-                Box::pin(async move { Ok(chat::serve(state, endpoint, request).await) })
-            }
+            Some(endpoint) => Box::pin(chat::serve(Arc::clone(&self.state), endpoint, request)),
             None => {
                 let routed = self.router.clone().oneshot(request);
                 Box::pin(async move { routed.await.map(|response| response.map(ReplyBody::Routed)) })

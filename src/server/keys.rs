@@ -2,11 +2,13 @@
 //!
 //! Owns the comparison. Keys are kept as SHA-256 only; every one is compared, each in constant time.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::ClientKey;
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// All client keys. Without any, everybody is let in (and only loopback is listened on).
 #[derive(Clone, Default)]
@@ -42,7 +44,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
             return Some(token.trim_ascii());
         }
     }
-    headers.get("x-api-key").map(http::HeaderValue::as_bytes)
+    headers.get(API_KEY).map(http::HeaderValue::as_bytes)
 }
 
 #[cfg(test)]

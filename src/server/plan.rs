@@ -14,6 +14,11 @@ use crate::policy::chain::Choice;
 use crate::policy::run::{MAX_LEVELS, Plan};
 use crate::policy::time::Instant;
 
+const FALLBACKS: HeaderName = HeaderName::from_static("x-backstop-fallbacks");
+const DEADLINE: HeaderName = HeaderName::from_static("x-backstop-deadline-ms");
+const LITELLM_TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-timeout");
+const SESSION: HeaderName = HeaderName::from_static("x-session-id");
+
 /// Client headers that concern the vendor and are passed on.
 const PASSED_ON: [&str; 9] = [
     "anthropic-beta",
@@ -89,7 +94,7 @@ fn own_chain<'a>(head: &'a Head<'_>) -> Option<Vec<&'a str>> {
 }
 
 fn is_off(headers: &HeaderMap) -> bool {
-    headers.get("x-backstop-fallbacks").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+    headers.get(FALLBACKS).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
 }
 
 /// The time the client gives: `x-backstop-deadline-ms`, or LiteLLM's `x-litellm-timeout` in seconds.
@@ -97,12 +102,12 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
     let wrong = |name: &str, wanted: &str| {
         ApiError::request(StatusCode::BAD_REQUEST, "invalid_header", format!("the header `{name}` must be {wanted}"))
     };
-    if let Some(value) = headers.get("x-backstop-deadline-ms") {
+    if let Some(value) = headers.get(DEADLINE) {
         let millis = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|millis| *millis > 0);
         let millis = millis.ok_or_else(|| wrong("x-backstop-deadline-ms", "a whole number of milliseconds above 0"))?;
         return Ok(Some(Duration::from_millis(millis)));
     }
-    if let Some(value) = headers.get("x-litellm-timeout") {
+    if let Some(value) = headers.get(LITELLM_TIMEOUT) {
         let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
         let time =
             seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -113,7 +118,7 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
 
 /// What keeps a session together: `x-session-id`, then `prompt_cache_key`, then `user`; hashed (FNV-1a, 64 bit).
 fn session(headers: &HeaderMap, head: &Head<'_>) -> Option<u64> {
-    let named = headers.get("x-session-id").map(http::HeaderValue::as_bytes);
+    let named = headers.get(SESSION).map(http::HeaderValue::as_bytes);
     let named = named.or_else(|| head.prompt_cache_key.as_deref().map(str::as_bytes));
     let named = named.or_else(|| head.user.as_deref().map(str::as_bytes))?;
     Some(
@@ -135,6 +140,8 @@ pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
     passed
 }
 
+/// Most headers are none of these by their length alone.
 fn is_passed_on(name: &HeaderName) -> bool {
-    PASSED_ON.contains(&name.as_str())
+    let name = name.as_str();
+    PASSED_ON.iter().any(|passed| passed.len() == name.len() && *passed == name)
 }

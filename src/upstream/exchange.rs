@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tower::Service;
 
@@ -82,6 +82,10 @@ pub struct Answer {
     /// The slot it came from.
     pub slot: SlotId,
 }
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Anthropic's name for it.
+const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 
 /// The most that is read of an error body, in bytes.
 const ERROR_BODY: usize = 256 * 1024;
@@ -160,7 +164,7 @@ impl Shared {
             let now = self.clock.now();
             self.ledger.with(|ledger| ledger.rest(attempt.slot, rest, now));
         }
-        if response.headers().contains_key(http::header::CONTENT_ENCODING) && !is_identity(response.headers()) {
+        if is_encoded(response.headers()) {
             // It was told not to: what cannot be read cannot be checked.
             return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
         }
@@ -265,9 +269,9 @@ fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody>
 }
 
 fn request_id(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    headers.remove("x-request-id").or_else(|| headers.remove("request-id"))
+    headers.remove(REQUEST_ID).or_else(|| headers.remove(ANTHROPIC_REQUEST_ID))
 }
 
-fn is_identity(headers: &HeaderMap) -> bool {
-    headers.get(http::header::CONTENT_ENCODING).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"identity"))
+fn is_encoded(headers: &HeaderMap) -> bool {
+    headers.get(http::header::CONTENT_ENCODING).is_some_and(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"))
 }

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use super::request::Fields;
 use crate::policy::capability::Needs;
 
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\""));
 static IMAGE_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"image_url\""));
 static INPUT_IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_image\""));
 /// Marks of content whose length says nothing about its tokens.
@@ -24,12 +25,13 @@ static OPAQUE: LazyLock<[Finder<'static>; 3]> =
 const BYTES_PER_TOKEN: u64 = 8;
 
 pub(super) fn of(fields: &Fields<'_>) -> Needs {
-    let vision = fields.messages.is_some_and(has_images);
+    let parts = fields.messages.is_some_and(has_parts);
+    let vision = parts && fields.messages.is_some_and(has_images);
     Needs {
         vision,
         tools: [fields.tools, fields.functions].into_iter().flatten().any(is_full_list),
         json_schema: fields.response_format.is_some_and(asks_for_schema),
-        context_tokens: if vision { 0 } else { context_tokens(fields) },
+        context_tokens: if vision { 0 } else { context_tokens(fields, parts) },
         max_output_tokens: [fields.max_completion_tokens, fields.max_tokens]
             .into_iter()
             .flatten()
@@ -37,16 +39,18 @@ pub(super) fn of(fields: &Fields<'_>) -> Needs {
     }
 }
 
-fn context_tokens(fields: &Fields<'_>) -> u64 {
-    let mut bytes = 0;
-    for raw in [fields.messages, fields.prompt, fields.input, fields.tools].into_iter().flatten() {
-        let text = raw.get().as_bytes();
-        if OPAQUE.iter().any(|mark| mark.find(text).is_some()) {
-            return 0;
-        }
-        bytes += text.len() as u64;
+/// Whether a message may have something else than plain text for its content: every such part has a type.
+fn has_parts(messages: &RawValue) -> bool {
+    TYPE.find(messages.get().as_bytes()).is_some()
+}
+
+fn context_tokens(fields: &Fields<'_>, parts: bool) -> u64 {
+    let opaque = |raw: &RawValue| OPAQUE.iter().any(|mark| mark.find(raw.get().as_bytes()).is_some());
+    if parts && fields.messages.is_some_and(opaque) {
+        return 0;
     }
-    bytes / BYTES_PER_TOKEN
+    let texts = [fields.messages, fields.prompt, fields.input, fields.tools].into_iter().flatten();
+    texts.map(|raw| raw.get().len() as u64).sum::<u64>() / BYTES_PER_TOKEN
 }
 
 fn is_full_list(raw: &RawValue) -> bool {

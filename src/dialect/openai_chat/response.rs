@@ -3,6 +3,9 @@
 //! Owns the answer to "is this what was asked for?". Refuses to change it, and to say what an error means
 //! ([`dialect::error`](crate::dialect::error) does).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
@@ -35,6 +38,11 @@ pub enum Whole {
 /// Looks at the body of a 200 answer to a request that did not ask for a stream.
 #[must_use]
 pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
+    if matches!(endpoint, Endpoint::Chat | Endpoint::Completions)
+        && let Some(usage) = skim(body)
+    {
+        return Whole::Good { usage: Some(usage) };
+    }
     // A derived struct would also take a list for its fields.
     if !body.trim_ascii_start().starts_with(b"{") {
         return not_an_answer(body);
@@ -54,6 +62,80 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         Endpoint::Moderations => answer.results != Weight::Nothing,
     };
     if complete && !answer.is_error() { Whole::Good { usage: answer.usage() } } else { Whole::Error }
+}
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
+static PROMPT_TOKENS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"prompt_tokens\":"));
+static COMPLETION_TOKENS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"completion_tokens\":"));
+
+/// The usual answer, told by a walk over its brackets: whole, with choices and usage, and nowhere the word
+/// `"error"` outside of a text. `None` says nothing: then the body is parsed. (A parse costs twice as much.)
+fn skim(body: &[u8]) -> Option<Usage> {
+    if ERROR.find(body).is_some() {
+        return None;
+    }
+    let mut depth = 0_u32;
+    let mut at = 0;
+    let mut choices = false;
+    let mut usage: Option<usize> = None;
+    let mut usage_end = 0;
+    loop {
+        match *body.get(at)? {
+            b'"' => {
+                let end = string_end(body, at + 1)?;
+                if depth == 1 {
+                    match &body[at..end] {
+                        b"\"choices\"" => choices |= body[end..].starts_with(b":[{"),
+                        b"\"usage\"" if body[end..].starts_with(b":{") => usage = Some(end),
+                        _ => {}
+                    }
+                }
+                at = end;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 1 && usage.is_some() && usage_end == 0 {
+                    usage_end = at;
+                }
+                if depth == 0 {
+                    break;
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if !choices || !body[at + 1..].trim_ascii().is_empty() {
+        return None;
+    }
+    let usage = body.get(usage?..usage_end)?;
+    Some(Usage {
+        prompt_tokens: number_after(&PROMPT_TOKENS, usage)?,
+        completion_tokens: number_after(&COMPLETION_TOKENS, usage)?,
+    })
+}
+
+/// The end of the string that begins before `at`, behind its quote.
+fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
+        if body[at] == b'"' {
+            return Some(at + 1);
+        }
+        at += 2;
+    }
+}
+
+/// The whole number behind a key, if one stands there plainly.
+fn number_after(key: &Finder<'_>, text: &[u8]) -> Option<u64> {
+    let digits = &text[key.find(text)? + key.needle().len()..];
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(digits.len());
+    if end == 0 || end > 18 || matches!(digits.get(end), Some(b'.' | b'e' | b'E')) {
+        return None;
+    }
+    Some(digits[..end].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 fn not_an_answer(body: &[u8]) -> Whole {
@@ -80,6 +162,27 @@ mod tests {
             Whole::Good { usage: Some(Usage { prompt_tokens: 3, completion_tokens: 0 }) }
         );
         assert_eq!(inspect(br#"{"results":[{}]}"#, Endpoint::Moderations), Whole::Good { usage: None });
+    }
+
+    #[test]
+    fn the_skim_says_what_the_parse_says() {
+        let plain = GOOD.replace(",\"error\":null", "");
+        assert_eq!(skim(plain.as_bytes()), Some(Usage { prompt_tokens: 7, completion_tokens: 2 }));
+        assert_eq!(skim(GOOD.as_bytes()), None, "the word error is left to the parse");
+        let tricky = r#"{"choices":[{"message":{"content":"a \\\" } ] {\"error\": \\"}}],"usage":{"a":{"b":1},"prompt_tokens":7,"completion_tokens":2}}"#;
+        assert_eq!(skim(tricky.as_bytes()), Some(Usage { prompt_tokens: 7, completion_tokens: 2 }));
+        for end in 0..plain.len() {
+            assert_eq!(skim(&plain.as_bytes()[..end]), None, "cut at {end}");
+        }
+        for odd in [
+            plain.replace('7', "7.5"),
+            plain.replace(":7", ":\"7\""),
+            plain.replace("[{", "[["),
+            format!("{plain} {{}}"),
+            plain.replace("usage", "usages"),
+        ] {
+            assert_eq!(skim(odd.as_bytes()), None, "{odd}");
+        }
     }
 
     #[test]
