@@ -9,3 +9,4 @@ pub mod failover;
 pub mod framing;
 pub mod policy;
 pub mod stream;
+pub mod world;
