@@ -191,7 +191,7 @@ impl<W: Witness> World<'_, W> {
         let state = State::Waiting { seen: None, queue: None };
         self.requests.push(Live { run, errand, generation: 0, state });
         self.tally.requests += 1;
-        self.tell(Fact::Arrived { request });
+        self.tell(Fact::Arrived { request, errand });
         if let Some(leaves) = errand.leaves {
             self.at(self.now + leaves, Event::Leave(request));
         }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::scenario::Errand;
+use super::upstream::Reply;
 use crate::policy::failure::Failure;
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{Change, Ledger};
@@ -18,6 +20,8 @@ pub enum Fact {
     Arrived {
         /// Which request.
         request: u32,
+        /// What it wants.
+        errand: Errand,
     },
     /// Its run is about to be asked for the next step.
     Asked {
@@ -41,7 +45,7 @@ pub enum Fact {
         /// It probes a lane.
         probe: bool,
         /// What the slot would do with this request, if it were given the time.
-        would: super::Reply,
+        would: Reply,
     },
     /// It sleeps.
     Waits {
@@ -117,7 +121,7 @@ impl Fact {
     #[must_use]
     pub const fn request(&self) -> Option<u32> {
         match *self {
-            Self::Arrived { request }
+            Self::Arrived { request, .. }
             | Self::Asked { request }
             | Self::Tried { request, .. }
             | Self::Waits { request, .. }

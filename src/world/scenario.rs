@@ -31,7 +31,7 @@ pub struct Topology {
 }
 
 /// One request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Errand {
     /// Which chain it walks.
     pub chain: usize,
