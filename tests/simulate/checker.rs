@@ -209,7 +209,8 @@ impl<'a> Checker<'a> {
         let state = &self.requests[request as usize];
         let network = state.attempts.iter().any(|(.., kind)| *kind == Some(Kind::Network));
         let last = !state.attempts.is_empty() && state.attempts.len() + 1 == self.scenario.run.max_attempts as usize;
-        if why != Why::Turn || network {
+        // Who has waited is let in by and by (3.6) and may be sent on to the next target instead.
+        if why != Why::Turn || network || state.has_waited {
             return;
         }
         let usable = self.missed_slots(request);

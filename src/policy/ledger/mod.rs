@@ -259,8 +259,8 @@ impl Ledger {
         let mut began = Instant::ZERO;
         for (place, id) in Self::lane_ids(&info, slot).into_iter().enumerate() {
             let Some(incident) = &self.lane(id).incident else { continue };
-            if incident.hinted && now < incident.until {
-                return Err(Refusal::Cooling { until: incident.until, kind: incident.kind });
+            if incident.in_hint(now) {
+                return Err(Refusal::Cooling { until: incident.hint_until, kind: incident.kind });
             }
             if let Some((_, since)) = incident.probe
                 && now < since + self.settings.probe_verdict

@@ -67,7 +67,7 @@ pub struct Outlook {
     pub refusal: Option<Refusal>,
     /// The kind of the worst lane, if one has an incident.
     pub kind: Option<Kind>,
-    /// The vendor named the end.
+    /// A vendor's hint runs: no forced probe.
     pub hinted: bool,
 }
 
@@ -133,7 +133,7 @@ impl Ledger {
                 outlook.kind = Some(incident.kind);
                 latest = incident.until;
             }
-            outlook.hinted |= incident.hinted && now < incident.until;
+            outlook.hinted |= incident.in_hint(now);
             match lane.door(&self.settings, now) {
                 Door::Open | Door::ProbeDue => {}
                 Door::Probing { until } => probing = probing.max(Some(until)),
