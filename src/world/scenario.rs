@@ -189,7 +189,8 @@ impl Scenario {
     pub fn random(seed: u64, requests: u32) -> Self {
         let mut random = Random::new(seed);
         let topology = Topology::random(&mut random);
-        let pause = random.millis(20, 4_000);
+        // One world in ten is nearly idle: streaks are forgotten there.
+        let pause = if random.chance(100) { random.millis(10_000, 300_000) } else { random.millis(20, 4_000) };
         let horizon = pause * requests;
         let faults = faults(&mut random, &topology, horizon);
         let traffic = Traffic { requests, pause, bursts: 10, leavers: random.range(0, 60), special: 30 };

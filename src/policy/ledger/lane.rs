@@ -161,9 +161,12 @@ impl Lane {
     /// Starts the next cooldown: the first of a new incident or the next step of the running one.
     fn cool(&mut self, blow: &Blow, settings: &CooldownSettings, now: Instant) -> Effect {
         let Some(ladder) = settings.ladders.of(blow.kind) else { return Effect::None };
-        if self.incident.is_none() && now >= self.forget_at {
+        let forgotten = now >= self.forget_at;
+        if forgotten {
+            // Nobody asked for so long: this is a new incident, though no success closed the old one.
             self.streak = 0;
         }
+        let first_failure = self.incident.as_ref().filter(|_| !forgotten).map_or(now, |old| old.first_failure);
         let cooldown = blow.hint.unwrap_or_else(|| ladder.cooldown(self.streak, blow.jitter));
         let fresh = now + cooldown;
         let until = self.incident.as_ref().map_or(fresh, |incident| fresh.max(incident.until));
@@ -175,7 +178,7 @@ impl Lane {
         self.incident = Some(Incident {
             kind: blow.kind,
             status: blow.status,
-            first_failure: self.incident.as_ref().map_or(now, |incident| incident.first_failure),
+            first_failure,
             began: now,
             until,
             hint_until,

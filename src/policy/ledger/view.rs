@@ -81,7 +81,7 @@ impl Ledger {
             state: self.state(id, lane, now),
             kind: incident.map(|incident| incident.kind).or(lane.last_kind),
             status: incident.map_or(lane.last_status, |incident| incident.status),
-            streak: if incident.is_none() && now >= lane.forget_at { 0 } else { lane.streak },
+            streak: if now >= lane.forget_at { 0 } else { lane.streak },
             first_failure: incident.map(|incident| incident.first_failure),
             last_failure: lane.last_failure,
             until: incident.map(|incident| incident.until),
