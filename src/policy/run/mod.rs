@@ -148,14 +148,13 @@ impl Run {
         }
         let retry = self.retry.filter(|retry| retry.level == place)?;
         if now < retry.not_before {
-            if retry.why == Why::SameTargetWait && !retry.reserved {
-                let fits = retry.not_before < self.plan.deadline;
-                if !fits || !ledger.reserve_retry(retry.slot, retry.not_before, now) {
-                    self.retry = None;
-                    return None;
-                }
-                self.retry = Some(Retry { reserved: true, ..retry });
+            let fits = retry.not_before < self.plan.deadline;
+            let wanted = retry.why == Why::SameTargetWait && !retry.reserved;
+            if !fits || (wanted && !ledger.reserve_retry(retry.slot, retry.not_before, now)) {
+                self.retry = None;
+                return None;
             }
+            self.retry = Some(Retry { reserved: retry.reserved || wanted, ..retry });
             return Some(Step::Wait(Wait { until: retry.not_before, seen: None, queue: None }));
         }
         self.retry = None;
