@@ -308,7 +308,7 @@ impl Ledger {
         let needed = self.settings.target_keys.min(keys).max(2) as usize;
         let window = self.settings.target_window;
         let recent = &mut self.targets[info.target.index()].recent;
-        recent.retain(|(key, _, at)| *key != info.key && now.since(*at) < window);
+        recent.retain(|(key, other, at)| (*key != info.key || *other != kind) && now.since(*at) < window);
         recent.push((info.key, kind, now));
         let agree = recent.iter().filter(|(_, other, _)| *other == kind).count() >= needed;
         if agree {
