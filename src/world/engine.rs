@@ -141,7 +141,8 @@ impl<W: Witness> World<'_, W> {
     /// Whoever slept on an older version goes on now, in the order in which they fell asleep.
     fn wake(&mut self) {
         let version = self.ledger.version();
-        let (woken, asleep) = std::mem::take(&mut self.sleepers).into_iter().partition(|sleeper| sleeper.seen != version);
+        let (woken, asleep) =
+            std::mem::take(&mut self.sleepers).into_iter().partition(|sleeper| sleeper.seen != version);
         self.sleepers = asleep;
         let woken: Vec<Sleeper> = woken;
         for Sleeper { request, generation, .. } in woken {

@@ -147,8 +147,7 @@ impl Topology {
 }
 
 fn level(random: &mut Random, provider: u64, target: u32, slots: Vec<SlotId>) -> Level {
-    const ORDERS: [KeyOrder; 4] =
-        [KeyOrder::Ordered, KeyOrder::RoundRobin, KeyOrder::LeastInFlight, KeyOrder::Session];
+    const ORDERS: [KeyOrder; 4] = [KeyOrder::Ordered, KeyOrder::RoundRobin, KeyOrder::LeastInFlight, KeyOrder::Session];
     let abilities = Abilities {
         context_window: random.chance(400).then(|| random.range(1, 4) * 1_000),
         vision: random.chance(200).then_some(false),
@@ -175,12 +174,7 @@ fn chain(random: &mut Random, models: &[Level]) -> Chain {
     for _ in 0..count {
         levels.push(rest.swap_remove(index(random.below(rest.len() as u64))).clone());
     }
-    Chain {
-        name: Arc::from("default"),
-        levels,
-        continue_on_content_filter: random.chance(200),
-        equivalent: false,
-    }
+    Chain { name: Arc::from("default"), levels, continue_on_content_filter: random.chance(200), equivalent: false }
 }
 
 impl Scenario {

@@ -74,7 +74,8 @@ impl<'a> Checker<'a> {
     fn violated(&mut self, now: Instant, property: &str, request: u32, what: &str) {
         if self.violations.len() < 3 {
             let mut text = format!("({property}) at {now:?}, request {request}: {what}\n");
-            for (at, fact) in self.recent.iter().filter(|(_, fact)| fact.request().is_none_or(|other| other == request)) {
+            for (at, fact) in self.recent.iter().filter(|(_, fact)| fact.request().is_none_or(|other| other == request))
+            {
                 let near = fact.request().is_some() || now.since(*at) < Duration::from_secs(20);
                 if near {
                     text.push_str(&format!("    {:>14.6} {fact:?}\n", at.as_micros() as f64 / 1e6));
@@ -110,7 +111,9 @@ impl<'a> Checker<'a> {
             let window = chain.levels[*other].abilities.context_window.unwrap_or(0);
             match kind {
                 Some(Kind::TooLarge) if same => return true,
-                Some(Kind::TooLarge) if level.abilities.context_window.is_some_and(|mine| mine <= window) => return true,
+                Some(Kind::TooLarge) if level.abilities.context_window.is_some_and(|mine| mine <= window) => {
+                    return true;
+                }
                 Some(Kind::Timeout | Kind::Unknown | Kind::ContentFilter) if same => return true,
                 Some(Kind::BadRequest) if same && Some(*other) != first => return true,
                 Some(Kind::Network) if same => networks += 1,
@@ -181,7 +184,8 @@ impl<'a> Checker<'a> {
                 self.violated(now, "a", request, &format!("{slot:?} is forced although {usable:?} is usable"));
             }
             let before = self.before.get(&slot).copied();
-            if before.is_some_and(|outlook| outlook.hinted || matches!(outlook.refusal, Some(Refusal::Probing { .. }))) {
+            if before.is_some_and(|outlook| outlook.hinted || matches!(outlook.refusal, Some(Refusal::Probing { .. })))
+            {
                 self.violated(now, "a", request, &format!("{slot:?} is forced: {before:?}"));
             }
             let last = self.forced.insert(slot, now);

@@ -7,6 +7,7 @@
 
 mod checker;
 mod lanes;
+mod liveness;
 mod reference;
 
 use std::time::Duration;

@@ -128,8 +128,10 @@ impl<'a> Replay<'a> {
             return Expect::Disabled;
         }
         let doors = lanes_of(&info, slot).map(|id| self.door(id, now));
-        let cooling = doors.iter().filter_map(|door| if let Expect::Cooling(until) = door { Some(*until) } else { None });
-        let probing = doors.iter().filter_map(|door| if let Expect::Probing(until) = door { Some(*until) } else { None });
+        let cooling =
+            doors.iter().filter_map(|door| if let Expect::Cooling(until) = door { Some(*until) } else { None });
+        let probing =
+            doors.iter().filter_map(|door| if let Expect::Probing(until) = door { Some(*until) } else { None });
         match (cooling.max(), probing.max()) {
             (Some(until), _) => Expect::Cooling(until),
             (None, Some(until)) => Expect::Probing(until),
@@ -141,7 +143,9 @@ impl<'a> Replay<'a> {
         match *fact {
             Fact::Tried { request, no, slot, why, .. } => self.tried(place, now, (request, no), slot, why),
             Fact::Committed { request, .. } => self.committed(place, now, request),
-            Fact::Failed { request, no, failure, jitter, .. } => self.failed(place, now, (request, no), failure, jitter),
+            Fact::Failed { request, no, failure, jitter, .. } => {
+                self.failed(place, now, (request, no), failure, jitter)
+            }
             // An abandoned attempt changes nothing and frees its probe.
             Fact::Abandoned { request, .. } => self.free(self.last(request)),
             Fact::Completed { .. }
