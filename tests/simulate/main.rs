@@ -10,6 +10,7 @@ mod lanes;
 mod liveness;
 mod reference;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use backstop::policy::id::SlotId;
@@ -84,6 +85,7 @@ fn recovers(seed: u64, scenario: &Scenario, mut ledger: Ledger, end: Instant) {
 /// Keeps the log and compares every decision with the reference.
 struct Agreement<'a> {
     scenario: &'a Scenario,
+    lanes: Vec<LaneId>,
     log: Vec<(Instant, Fact)>,
     views: Vec<(LaneId, Shown)>,
     problems: Vec<String>,
@@ -93,17 +95,16 @@ struct Agreement<'a> {
 /// What of a lane only a verdict may change.
 type Shown = (Option<Instant>, u32, Option<Instant>);
 
-impl Agreement<'_> {
-    fn lanes(&self) -> Vec<LaneId> {
-        let slots = self.scenario.topology.slots.iter().zip(0..);
+impl<'a> Agreement<'a> {
+    fn new(scenario: &'a Scenario) -> Self {
+        let slots = scenario.topology.slots.iter().zip(0..);
         let lanes = slots.flat_map(|(info, slot)| {
             let slot = LaneId::Slot(SlotId(slot));
             [LaneId::Key(info.key), slot, LaneId::Target(info.target), LaneId::Endpoint(info.endpoint)]
         });
-        let mut lanes: Vec<LaneId> = lanes.collect();
-        lanes.sort_by_key(|id| format!("{id:?}"));
-        lanes.dedup();
-        lanes
+        let lanes: HashSet<LaneId> = lanes.collect();
+        let lanes = lanes.into_iter().collect();
+        Self { scenario, lanes, log: Vec::new(), views: Vec::new(), problems: Vec::new(), compared: 0 }
     }
 
     fn compare(&mut self, now: Instant, ledger: &Ledger) {
@@ -126,7 +127,7 @@ impl Agreement<'_> {
                 self.problems.push(format!("{now:?} {slot:?}: the ledger says {found:?}, the reference {expected:?}"));
             }
         }
-        for id in self.lanes() {
+        for &id in &self.lanes {
             let (view, lane) = (ledger.view(id, now), replay.lane(id));
             let expected = (lane.incident.map(|incident| incident.until), replay.streak(id, now));
             let kind = lane.incident.is_none_or(|incident| Some(incident.kind) == view.kind);
@@ -143,7 +144,7 @@ impl Witness for Agreement<'_> {
             return;
         }
         self.log.push((now, *fact));
-        let views = self.lanes().into_iter().map(|id| {
+        let views = self.lanes.iter().map(|&id| {
             let view = ledger.view(id, Instant::ZERO);
             (id, (view.until, view.streak, view.first_failure))
         });
@@ -164,8 +165,7 @@ fn every_admission_agrees_with_the_reference_that_recomputes_from_the_log() {
     let count = if cfg!(debug_assertions) { 100 } else { 400 };
     for seed in seeds(1_000_000, count) {
         let scenario = Scenario::random(seed, 120);
-        let mut agreement =
-            Agreement { scenario: &scenario, log: Vec::new(), views: Vec::new(), problems: Vec::new(), compared: 0 };
+        let mut agreement = Agreement::new(&scenario);
         requests += simulate(&scenario, &mut agreement).tally.requests;
         compared += agreement.compared;
         if let Some(problem) = agreement.problems.first() {
