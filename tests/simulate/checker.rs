@@ -45,7 +45,8 @@ pub struct Checker<'a> {
     recent: VecDeque<(Instant, Fact)>,
     /// The attempt that failed last: its start and slot, for the lanes that move by it.
     failing: Option<Cause>,
-    pub violations: Vec<String>,
+    /// The property's letter or section, and the excerpt.
+    pub violations: Vec<(&'static str, String)>,
     /// Decisions, of each reason, that were checked.
     pub tried: [u64; 4],
     pub probes: u64,
@@ -71,8 +72,8 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn violated(&mut self, now: Instant, property: &str, request: u32, what: &str) {
-        if self.violations.len() < 3 {
+    fn violated(&mut self, now: Instant, property: &'static str, request: u32, what: &str) {
+        if self.violations.iter().filter(|(other, _)| *other == property).count() < 2 {
             let mut text = format!("({property}) at {now:?}, request {request}: {what}\n");
             for (at, fact) in self.recent.iter().filter(|(_, fact)| fact.request().is_none_or(|other| other == request))
             {
@@ -81,7 +82,7 @@ impl<'a> Checker<'a> {
                     text.push_str(&format!("    {:>14.6} {fact:?}\n", at.as_micros() as f64 / 1e6));
                 }
             }
-            self.violations.push(text);
+            self.violations.push((property, text));
         }
     }
 
