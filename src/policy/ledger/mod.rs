@@ -312,13 +312,17 @@ impl Ledger {
 
     /// Joins those who wait for a slot; `false` if enough do. Balanced by [`leave`](Self::leave).
     pub fn join(&mut self, slot: SlotId) -> bool {
-        let most = self.settings.max_waiters;
-        let state = &mut self.slots[slot.index()];
-        let room = state.waiters < most;
+        let room = self.has_room(slot);
         if room {
-            state.waiters += 1;
+            self.slots[slot.index()].waiters += 1;
         }
         room
+    }
+
+    /// Whether one more may wait for a slot.
+    #[must_use]
+    pub fn has_room(&self, slot: SlotId) -> bool {
+        self.slots[slot.index()].waiters < self.settings.max_waiters
     }
 
     /// Leaves those who wait for a slot.

@@ -252,3 +252,20 @@ fn no_wait_of_a_request_uses_up_another_key() {
     assert_eq!(table.ledger.info(SlotId(0)).key, KeyId(0));
     assert_eq!(table.turn(&mut request), 0);
 }
+
+#[test]
+fn who_finds_the_soonest_queue_full_waits_for_the_next_slot() {
+    let mut table = Table::new(2, 1);
+    table.cool(0, &throttled(3_000));
+    table.cool(1, &throttled(4_000));
+    let mut requests: Vec<Request> = (0..65).map(|_| table.request()).collect();
+    let queues: Vec<Option<SlotId>> = requests
+        .iter_mut()
+        .map(|request| match table.step(request) {
+            Step::Wait(wait) => wait.queue,
+            other => panic!("{other:?} is no wait"),
+        })
+        .collect();
+    assert!(queues[..64].iter().all(|queue| *queue == Some(SlotId(0))));
+    assert_eq!(queues[64], Some(SlotId(1)));
+}
