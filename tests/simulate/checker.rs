@@ -30,6 +30,7 @@ struct Request {
     over: bool,
     queued: Option<SlotId>,
     has_waited: bool,
+    forced: bool,
 }
 
 /// Checks every fact as it happens.
@@ -126,6 +127,24 @@ impl<'a> Checker<'a> {
 
     /// Slots that this request could still be sent to and that would take it now.
     fn missed_slots(&self, request: u32) -> Vec<SlotId> {
+        self.slots_left(request, |outlook| outlook.refusal.is_none())
+    }
+
+    /// Slots that could be waited for (3.6): usable within `max_wait` and the deadline, and not too many wait.
+    fn soon_slots(&self, now: Instant, request: u32) -> Vec<SlotId> {
+        let state = &self.requests[request as usize];
+        let end = (now + self.scenario.run.max_wait).min(state.arrived + state.errand.deadline);
+        if state.has_waited {
+            return Vec::new();
+        }
+        let until_soon =
+            |outlook: &Outlook| matches!(outlook.refusal, Some(Refusal::Cooling { until, .. }) if until < end);
+        let mut soon = self.slots_left(request, until_soon);
+        soon.retain(|slot| self.queues.get(slot).is_none_or(|queue| *queue < self.scenario.cooldowns.max_waiters));
+        soon
+    }
+
+    fn slots_left(&self, request: u32, wanted: impl Fn(&Outlook) -> bool) -> Vec<SlotId> {
         let state = &self.requests[request as usize];
         let chain = &self.scenario.topology.chains[state.errand.chain];
         let mut missed = Vec::new();
@@ -135,7 +154,7 @@ impl<'a> Checker<'a> {
             }
             let fresh = chain.levels[place].slots.iter().filter(|slot| {
                 let tried = state.attempts.iter().any(|(tried, ..)| tried == *slot);
-                !tried && self.before.get(slot).is_some_and(|outlook| outlook.refusal.is_none())
+                !tried && self.before.get(slot).is_some_and(&wanted)
             });
             missed.extend(fresh);
         }
@@ -183,6 +202,11 @@ impl<'a> Checker<'a> {
             let usable = self.missed_slots(request);
             if !usable.is_empty() {
                 self.violated(now, "a", request, &format!("{slot:?} is forced although {usable:?} is usable"));
+            }
+            let soon = self.soon_slots(now, request);
+            let twice = std::mem::replace(&mut self.requests[request as usize].forced, true);
+            if twice || !soon.is_empty() {
+                self.violated(now, "3.6", request, &format!("forced twice ({twice}) or {soon:?} could be waited for"));
             }
             let before = self.before.get(&slot).copied();
             if before.is_some_and(|outlook| outlook.hinted || matches!(outlook.refusal, Some(Refusal::Probing { .. })))
@@ -251,6 +275,10 @@ impl<'a> Checker<'a> {
         if !spent && !settled && !missed.is_empty() {
             self.violated(now, "d", request, &format!("{verdict:?} although {missed:?} would have been admitted"));
         }
+        let soon = self.soon_slots(now, request);
+        if !spent && !settled && !soon.is_empty() {
+            self.violated(now, "3.6", request, &format!("{verdict:?} although {soon:?} could be waited for"));
+        }
         let state = &mut self.requests[request as usize];
         if std::mem::replace(&mut state.over, true) || state.in_flight.is_some() {
             self.violated(now, "e", request, "it gives up twice or with a permit in flight");
@@ -316,6 +344,7 @@ impl Witness for Checker<'_> {
                 over: false,
                 queued: None,
                 has_waited: false,
+                forced: false,
             }),
             Fact::Asked { request } => {
                 let chain = &self.scenario.topology.chains[self.requests[request as usize].errand.chain];
