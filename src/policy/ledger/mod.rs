@@ -58,6 +58,8 @@ struct Key {
 struct Target {
     lane: Lane,
     slots: Vec<SlotId>,
+    /// Requests that began at one of its keys by round robin.
+    rotation: u32,
     /// Recent server-side cooldowns of its slots.
     recent: Vec<(KeyId, Kind, Instant)>,
 }
@@ -79,7 +81,6 @@ pub struct Ledger {
     endpoints: Vec<Endpoint>,
     serial: u64,
     version: u64,
-    rotation: u32,
 }
 
 /// The place of each lane in [`Permit::epochs`].
@@ -100,7 +101,6 @@ impl Ledger {
             endpoints: Vec::new(),
             serial: 0,
             version: 0,
-            rotation: 0,
         }
     }
 
@@ -159,10 +159,12 @@ impl Ledger {
         self.version
     }
 
-    /// The next number of the round robin.
-    pub const fn rotate(&mut self) -> u32 {
-        self.rotation = self.rotation.wrapping_add(1);
-        self.rotation.wrapping_sub(1)
+    /// The next number of a target's round robin. Each has its own: requests that alternate between two targets
+    /// would else see every other key only.
+    pub fn rotate(&mut self, target: TargetId) -> u32 {
+        let turn = &mut self.targets[target.index()].rotation;
+        *turn = turn.wrapping_add(1);
+        turn.wrapping_sub(1)
     }
 
     /// Attempts in flight on a slot.

@@ -283,6 +283,16 @@ fn key_order_round_robin_begins_each_request_one_key_further() {
 }
 
 #[test]
+fn round_robin_is_fair_to_each_target_whoever_else_is_asked_in_between() {
+    let mut table = Table::new(2, 2);
+    table.levels.iter_mut().for_each(|level| level.order = KeyOrder::RoundRobin);
+    let mut requests: Vec<Request> =
+        (0..4).map(|number| table.planned(Plan { start: number % 2, ..table.plan() })).collect();
+    let firsts: Vec<u32> = requests.iter_mut().map(|request| table.turn(request)).collect();
+    assert_eq!(firsts, [0, 2, 1, 3]);
+}
+
+#[test]
 fn key_order_least_in_flight_takes_the_idlest_key() {
     let mut table = Table::new(3, 1);
     table.levels[0].order = KeyOrder::LeastInFlight;
