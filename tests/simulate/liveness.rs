@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::Log;
 use backstop::policy::capability::Abilities;
 use backstop::policy::chain::{Chain, KeyOrder, Level};
 use backstop::policy::failure::Kind;
@@ -13,8 +14,6 @@ use backstop::policy::run::Why;
 use backstop::policy::settings::{CooldownSettings, RunSettings};
 use backstop::policy::time::Instant;
 use backstop::world::{Fact, Faults, Hints, Limit, Scenario, TargetFault, Topology, Traffic, Window, simulate};
-
-type Log = Vec<(Instant, Fact)>;
 
 const MINUTE: u64 = 60;
 

@@ -3,7 +3,7 @@
 //! `BACKSTOP_SEED=… cargo test --release --locked --test simulate` runs one seed only; `BACKSTOP_SIMULATED`
 //! sets the number of requests in total (1,000,000 in a release build, fewer in a debug build).
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::cast_precision_loss)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::cast_precision_loss)]
 
 mod checker;
 mod lanes;
@@ -21,6 +21,8 @@ use backstop::policy::time::Instant;
 use backstop::world::{Fact, Scenario, Tally, Witness, simulate};
 use checker::Checker;
 use reference::{Expect, Replay};
+
+type Log = Vec<(Instant, Fact)>;
 
 /// Seeds to run: one if the environment names it.
 fn seeds(first: u64, count: u64) -> Vec<u64> {
@@ -182,7 +184,7 @@ fn recovers(scenario: &Scenario, mut ledger: Ledger, end: Instant) -> Result<(),
 struct Agreement<'a> {
     scenario: &'a Scenario,
     lanes: Vec<LaneId>,
-    log: Vec<(Instant, Fact)>,
+    log: Log,
     views: Vec<(LaneId, Shown)>,
     problems: Vec<String>,
     compared: u64,
@@ -278,7 +280,7 @@ fn every_admission_agrees_with_the_reference_that_recomputes_from_the_log() {
 fn property_g_the_same_configuration_seed_and_script_give_the_same_trail() {
     for seed in seeds(2_000_000, 10) {
         let scenario = Scenario::random(seed, 500);
-        let (mut first, mut second): (Vec<(Instant, Fact)>, Vec<(Instant, Fact)>) = (Vec::new(), Vec::new());
+        let (mut first, mut second): (Log, Log) = (Log::new(), Log::new());
         simulate(&scenario, &mut first);
         simulate(&scenario, &mut second);
         assert!(first.len() > 500);
