@@ -56,3 +56,27 @@ impl Random {
         if of.is_empty() { None } else { Some(&of[self.below(of.len() as u64) as usize]) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_numbers_within_their_bounds() {
+        let (mut one, mut other) = (Random::new(7), Random::new(7));
+        for _ in 0..1_000 {
+            let number = one.range(3, 9);
+            assert_eq!(number, other.range(3, 9));
+            assert!((3..=9).contains(&number));
+        }
+        assert_eq!(one.below(0), 0);
+        assert_eq!(one.pick::<u8>(&[]), None);
+    }
+
+    #[test]
+    fn pauses_have_their_mean() {
+        let mut random = Random::new(1);
+        let sum: Duration = (0..10_000).map(|_| random.pause(Duration::from_secs(2))).sum();
+        assert!((19_000..21_000).contains(&sum.as_secs()), "{sum:?}");
+    }
+}

@@ -236,3 +236,65 @@ impl Upstreams {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::id::{EndpointId, KeyId, TargetId};
+
+    const INFO: SlotInfo =
+        SlotInfo { target: TargetId(0), key: KeyId(0), endpoint: EndpointId(0), quota_group: None, affinity: 0 };
+
+    fn upstreams(limit: Option<Limit>, targets: Vec<Window<TargetFault>>) -> Upstreams {
+        let faults = Faults {
+            keys: vec![vec![]],
+            targets: vec![targets],
+            endpoints: vec![vec![]],
+            limits: vec![limit],
+            flaky: vec![0],
+            breaks: vec![0],
+            latency: vec![Duration::from_millis(10)],
+            windows: vec![Some(100)],
+            end: None,
+        };
+        Upstreams::new(faults, 1)
+    }
+
+    fn failure(upstreams: &mut Upstreams, fate: Fate, now: Instant) -> Option<Failure> {
+        match upstreams.reply(0, &INFO, fate, now).ending {
+            Ending::Failed(failure) => Some(failure),
+            Ending::Good(_) | Ending::Broken(_) => None,
+        }
+    }
+
+    #[test]
+    fn a_limit_lets_its_burst_pass_then_says_when_it_is_over() {
+        let limit = Limit { burst: 2, every: Duration::from_secs(3), hints: Hints::True };
+        let mut upstreams = upstreams(Some(limit), vec![]);
+        let at = Instant::from_millis;
+        assert_eq!(failure(&mut upstreams, Fate::Plain, at(0)), None);
+        assert_eq!(failure(&mut upstreams, Fate::Plain, at(0)), None);
+        let throttled = failure(&mut upstreams, Fate::Plain, at(1_000));
+        assert_eq!(throttled.and_then(|failure| failure.hint), Some(Duration::from_secs(2)));
+        assert_eq!(failure(&mut upstreams, Fate::Plain, at(3_000)), None);
+        assert!(failure(&mut upstreams, Fate::Plain, at(3_000)).is_some());
+    }
+
+    #[test]
+    fn an_outage_holds_from_its_beginning_to_before_its_end() {
+        let (from, to) = (Instant::from_millis(10), Instant::from_millis(20));
+        let mut upstreams = upstreams(None, vec![Window { from, to, what: TargetFault::Forbidden }]);
+        let kinds = [9, 10, 19, 20].map(|millis| {
+            failure(&mut upstreams, Fate::Plain, Instant::from_millis(millis)).map(|failure| failure.kind)
+        });
+        assert_eq!(kinds, [None, Some(Kind::Forbidden), Some(Kind::Forbidden), None]);
+    }
+
+    #[test]
+    fn a_prompt_fits_its_window_or_is_too_large() {
+        let mut upstreams = upstreams(None, vec![]);
+        assert_eq!(failure(&mut upstreams, Fate::Long(100), Instant::ZERO), None);
+        let kind = failure(&mut upstreams, Fate::Long(101), Instant::ZERO).map(|failure| failure.kind);
+        assert_eq!(kind, Some(Kind::TooLarge));
+    }
+}
