@@ -111,7 +111,8 @@ impl Report {
             panic!("{text}");
         }
         // What was never exercised was not checked.
-        assert!(self.total.requests > 0 && self.total.served > 0 && self.total.broken > 0);
+        let all = self.total.served > 0 && self.total.broken > 0 && self.tried.iter().all(|count| *count > 0);
+        assert!(all || std::env::var("BACKSTOP_SEED").is_ok(), "{:?} {:?}", self.total, self.tried);
     }
 }
 
