@@ -246,7 +246,7 @@ impl<'a> Tables<'a> {
             client: self.clients[index].clone(),
             family: family(provider.dialect, provider.family),
             addresses: Route::addresses(&address).map_err(because)?,
-            headers: Route::headers(key.secret.as_ref().map(crate::secret::Secret::bearer), &extra),
+            headers: Route::headers(&base.authority, key.secret.as_ref().map(crate::secret::Secret::bearer), &extra),
             secret: key.secret.clone(),
             model: model.map(ModelName::new),
         });

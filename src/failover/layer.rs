@@ -17,7 +17,6 @@ use crate::policy::settings::RunSettings;
 #[derive(Debug, Clone)]
 pub struct FailoverLayer {
     shared: Arc<Shared>,
-    settings: RunSettings,
 }
 
 impl FailoverLayer {
@@ -30,7 +29,7 @@ impl FailoverLayer {
         observer: Arc<dyn Observer>,
         random: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { ledger, observer, clock, random }), settings }
+        Self { shared: Arc::new(Shared { ledger, observer, clock, settings, random }) }
     }
 }
 
@@ -38,6 +37,6 @@ impl<S> Layer<S> for FailoverLayer {
     type Service = Failover<S>;
 
     fn layer(&self, inner: S) -> Failover<S> {
-        Failover::new(inner, Arc::clone(&self.shared), self.settings)
+        Failover::new(inner, Arc::clone(&self.shared))
     }
 }

@@ -12,7 +12,7 @@ use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::Failure;
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{Outcome, Permit, Settled};
-use crate::policy::settings::Jitter;
+use crate::policy::settings::{Jitter, RunSettings};
 use crate::policy::time::Instant;
 
 /// Everything that all requests share.
@@ -20,6 +20,7 @@ pub(super) struct Shared {
     pub ledger: Arc<SharedLedger>,
     pub observer: Arc<dyn Observer>,
     pub clock: Clock,
+    pub settings: RunSettings,
     pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 

@@ -16,8 +16,7 @@ use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{Change, Event, Settled};
-use crate::policy::run::{Entry, Plan, Run, Step, Try, Verdict, Wait};
-use crate::policy::settings::RunSettings;
+use crate::policy::run::{Entries, Plan, Run, Step, Try, Verdict, Wait};
 use crate::policy::time::Instant;
 
 /// A request on its way into the failover layer.
@@ -71,7 +70,7 @@ pub struct Served<R> {
     /// To be closed when the reply is complete; dropping it means the client went away.
     pub lease: Lease,
     /// What happened, in order; the last attempt is the one that served.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// The time spent in attempts and pauses: what the gateway did not take itself.
     pub waited: Duration,
 }
@@ -84,7 +83,7 @@ pub struct GaveUp<A> {
     /// The vendor's answer, if the verdict is to return it.
     pub answer: Option<Box<A>>,
     /// What happened, in order.
-    pub entries: Vec<Entry>,
+    pub entries: Entries,
     /// The chain that was walked.
     pub chain: Arc<Chain>,
     /// The time spent in attempts and pauses.
@@ -96,12 +95,11 @@ pub struct GaveUp<A> {
 pub struct Failover<S> {
     inner: S,
     shared: Arc<Shared>,
-    settings: RunSettings,
 }
 
 impl<S> Failover<S> {
-    pub(super) const fn new(inner: S, shared: Arc<Shared>, settings: RunSettings) -> Self {
-        Self { inner, shared, settings }
+    pub(super) const fn new(inner: S, shared: Arc<Shared>) -> Self {
+        Self { inner, shared }
     }
 }
 
@@ -122,7 +120,7 @@ where
     }
 
     fn call(&mut self, errand: Errand<Q>) -> Self::Future {
-        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), self.settings, errand))
+        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), errand))
     }
 }
 
@@ -135,19 +133,14 @@ struct Fallen {
     change: Option<Change>,
 }
 
-async fn walk<S, Q, R, A>(
-    inner: S,
-    shared: Arc<Shared>,
-    settings: RunSettings,
-    errand: Errand<Q>,
-) -> Result<Served<R>, GaveUp<A>>
+async fn walk<S, Q, R, A>(inner: S, shared: Arc<Shared>, errand: Errand<Q>) -> Result<Served<R>, GaveUp<A>>
 where
     S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone,
     Q: Clone,
 {
     let Errand { plan, request, id, arrived } = errand;
     let chain = Arc::clone(&plan.chain);
-    let mut run = Run::new(plan, settings);
+    let mut run = Run::new(plan, shared.settings);
     let mut answers: Vec<(usize, Box<A>)> = Vec::new();
     let mut fallen: Option<Fallen> = None;
     let mut waited = Duration::ZERO;

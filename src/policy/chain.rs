@@ -3,7 +3,7 @@
 //! Owns contract section 3.7: chains, wildcards, aliases, `provider/model`, bare names, and the chain a
 //! request brings along. Refuses to know which slot is usable now ([`run`](super::run) asks the ledger).
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -112,14 +112,14 @@ pub struct ProviderEntry {
 /// Every name that a request may use.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    exact: HashMap<String, Arc<Chain>>,
+    exact: BTreeMap<String, Arc<Chain>>,
     wildcards: Vec<(String, Arc<Chain>)>,
-    aliases: HashMap<String, String>,
+    aliases: BTreeMap<String, String>,
     /// `provider/model` → the first chain that has it, and where.
-    targets: HashMap<String, (Arc<Chain>, usize)>,
+    targets: BTreeMap<String, (Arc<Chain>, usize)>,
     /// A bare model name → `provider/model`, first in file order.
-    bare: HashMap<String, String>,
-    providers: HashMap<String, ProviderEntry>,
+    bare: BTreeMap<String, String>,
+    providers: BTreeMap<String, ProviderEntry>,
     /// In file order, for `/v1/models`.
     names: Vec<String>,
     /// Unknown names go to the chain `default`.
@@ -186,19 +186,29 @@ impl Catalog {
     /// # Errors
     /// The nearest names, if nothing is called that.
     pub fn resolve(&self, model: &str) -> Result<Choice, UnknownModel> {
-        if let Some(choice) = self.named(model) {
-            return Ok(choice);
-        }
-        if let Some((bare, key)) = model.rsplit_once('@')
+        // A key is looked for before the open names (wildcards, a provider's other models), which would swallow it.
+        if !self.is_written(model)
+            && let Some((bare, key)) = model.rsplit_once('@')
             && let Some(choice) = self.named(bare)
             && let Some(choice) = self.with_key(choice, key)
         {
+            return Ok(choice);
+        }
+        if let Some(choice) = self.named(model) {
             return Ok(choice);
         }
         match self.exact.get("default") {
             Some(chain) if self.unknown_to_default => Ok(first(chain)),
             _ => Err(UnknownModel { nearest: self.nearest(model) }),
         }
+    }
+
+    /// The configuration names it literally (some models have an `@` of their own).
+    fn is_written(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+            || self.aliases.contains_key(name)
+            || self.targets.contains_key(name)
+            || self.bare.contains_key(name)
     }
 
     fn named(&self, model: &str) -> Option<Choice> {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use hyper::body::Incoming;
 use tower::Service;
 
@@ -16,7 +16,7 @@ use super::body::ReplyBody;
 use super::error::ApiError;
 use super::headers::{Told, stamp, stamp_id};
 use super::late::LateBody;
-use super::plan::{passed_on, plan};
+use super::plan::{Wishes, plan};
 use super::state::State;
 use super::tail::{Account, LongBody, Tail, count_tokens};
 use crate::dialect::error::redact;
@@ -41,11 +41,12 @@ pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<
 pub async fn serve(
     state: Arc<State>,
     endpoint: Endpoint,
-    request: Request<Incoming>,
+    headers: HeaderMap,
+    body: Incoming,
 ) -> Result<Response<ReplyBody>, Infallible> {
     let account = Account::open(&state, endpoint, state.clock.now());
     let id = fastrand::u64(..) ^ state.id_seed;
-    let response = match accept(&state, endpoint, request, &account, id).await {
+    let response = match accept(&state, endpoint, &headers, body, &account, id).await {
         Ok(errand) => answer(&state, errand, account).await,
         Err(error) => {
             let mut response = error.response();
@@ -67,37 +68,28 @@ pub async fn serve(
 async fn accept(
     state: &State,
     endpoint: Endpoint,
-    request: Request<Incoming>,
+    headers: &HeaderMap,
+    body: Incoming,
     account: &Account,
     id: u64,
 ) -> Result<Errand<Arc<Query>>, ApiError> {
-    if !state.client_keys.admit(request.headers()) {
+    if !state.client_keys.admit(headers) {
         return Err(ApiError::wrong_key());
     }
-    let (parts, body) = request.into_parts();
-    check_type(&parts.headers)?;
-    let body = read_body(state, &parts.headers, body).await?;
+    let wishes = Wishes::read(headers);
+    if !wishes.is_json() {
+        return Err(ApiError::not_json());
+    }
+    let body = read_body(state, wishes.content_length, body).await?;
     let head = read(&body)?;
-    let plan = plan(state, endpoint, &parts.headers, &head, account.arrived())?;
+    let plan = plan(state, endpoint, &wishes, &head, account.arrived())?;
     let stream = head.stream;
     let edit = head.edit;
-    let headers = passed_on(&parts.headers);
-    let request = Arc::new(Query { endpoint, body, edit, stream, headers });
+    let request = Arc::new(Query { endpoint, body, edit, stream, headers: wishes.passed_on });
     Ok(Errand { plan, request, id, arrived: account.arrived() })
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
-    if essence.eq_ignore_ascii_case(b"application/json") {
-        return Ok(());
-    }
-    let message = "the body must be JSON: send `content-type: application/json`";
-    Err(ApiError::request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_content_type", message))
-}
-
-async fn read_body(state: &State, headers: &HeaderMap, body: Incoming) -> Result<Bytes, ApiError> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+async fn read_body(state: &State, announced: Option<u64>, body: Incoming) -> Result<Bytes, ApiError> {
     if announced.is_some_and(|length| length > state.max_body as u64) {
         return Err(ApiError::too_long(state.max_body));
     }
@@ -157,7 +149,7 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             (ReplyBody::Long(Box::new(body)), "application/json", request_id)
         }
         Reply::Stream { request_id, held } => {
-            let relay = Relay::new(*held, Tail::new(state, lease, account, id), stall);
+            let relay = Relay::new(held, Tail::new(state, lease, account, id), stall);
             (ReplyBody::Stream(Box::pin(relay)), "text/event-stream", request_id)
         }
     };

@@ -63,6 +63,16 @@ impl ApiError {
         )
     }
 
+    /// The body is announced as something else than JSON.
+    #[must_use]
+    pub fn not_json() -> Self {
+        Self::request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_type",
+            "the body must be JSON: send `content-type: application/json`",
+        )
+    }
+
     /// The body is longer than `most` bytes.
     #[must_use]
     pub fn too_long(most: usize) -> Self {

@@ -52,7 +52,10 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         match hot(request.method(), request.uri().path()) {
-            Some(endpoint) => Box::pin(chat::serve(Arc::clone(&self.state), endpoint, request)),
+            Some(endpoint) => {
+                let (parts, body) = request.into_parts();
+                Box::pin(chat::serve(Arc::clone(&self.state), endpoint, parts.headers, body))
+            }
             None => {
                 let routed = self.router.clone().oneshot(request);
                 Box::pin(async move { routed.await.map(|response| response.map(ReplyBody::Routed)) })

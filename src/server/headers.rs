@@ -2,6 +2,7 @@
 //!
 //! Owns names and values. What a request that was served at once needs is made at start.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -159,24 +160,16 @@ fn number(value: usize) -> HeaderValue {
     SMALL.get(value).map_or_else(|| HeaderValue::from(value), |text| HeaderValue::from_static(text))
 }
 
-/// Milliseconds with three places, written without an intermediate string.
+/// Milliseconds with two places; what a gateway should take is written once.
 fn millis(duration: Duration) -> HeaderValue {
-    let mut left = duration.as_micros();
-    let mut text = [b'0'; 24];
-    let mut start = text.len();
-    for place in 0.. {
-        if place == 3 {
-            start -= 1;
-            text[start] = b'.';
-        }
-        start -= 1;
-        text[start] = b'0' + u8::try_from(left % 10).unwrap_or(0);
-        left /= 10;
-        if (left == 0 && place >= 3) || start < 2 {
-            break;
-        }
-    }
-    HeaderValue::from_bytes(&text[start..]).unwrap_or(HeaderValue::from_static("0"))
+    static SHORT: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| (0..100).map(hundredths_text).collect());
+    let hundredths = duration.as_micros() / 10;
+    let short = usize::try_from(hundredths).ok().and_then(|index| SHORT.get(index));
+    short.cloned().unwrap_or_else(|| hundredths_text(hundredths))
+}
+
+fn hundredths_text(hundredths: u128) -> HeaderValue {
+    header_value(&format!("{}.{:02}", hundredths / 100, hundredths % 100))
 }
 
 #[cfg(test)]
@@ -184,8 +177,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn milliseconds_have_three_places() {
-        let cases = [(0, "0.000"), (7, "0.007"), (1_000, "1.000"), (12_345_678, "12345.678"), (999, "0.999")];
+    fn milliseconds_have_two_places() {
+        let cases = [(0, "0.00"), (70, "0.07"), (999, "0.99"), (1_000, "1.00"), (12_345_678, "12345.67")];
         for (micros, text) in cases {
             assert_eq!(millis(Duration::from_micros(micros)), text);
         }

@@ -61,7 +61,7 @@ impl LateBody {
                 (Reply::Stream { held, .. }, Some(account)) => {
                     let stall = served.lease.level().stall;
                     let tail = Tail::new(&self.state, served.lease, account, self.id);
-                    self.phase = Phase::Relaying(Box::pin(Relay::new(*held, tail, stall)));
+                    self.phase = Phase::Relaying(Box::pin(Relay::new(held, tail, stall)));
                     return Poll::Ready(None);
                 }
                 // A stream was asked for, and the exchange gives nothing else then.

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::error::ApiError;
 use super::state::State;
@@ -13,11 +13,6 @@ use crate::dialect::openai_chat::request::{BadRequest, Endpoint, Head};
 use crate::policy::chain::Choice;
 use crate::policy::run::{MAX_LEVELS, Plan};
 use crate::policy::time::Instant;
-
-const FALLBACKS: HeaderName = HeaderName::from_static("x-backstop-fallbacks");
-const DEADLINE: HeaderName = HeaderName::from_static("x-backstop-deadline-ms");
-const LITELLM_TIMEOUT: HeaderName = HeaderName::from_static("x-litellm-timeout");
-const SESSION: HeaderName = HeaderName::from_static("x-session-id");
 
 /// Client headers that concern the vendor and are passed on.
 const PASSED_ON: [&str; 9] = [
@@ -32,6 +27,58 @@ const PASSED_ON: [&str; 9] = [
     "x-title",
 ];
 
+/// What a client's headers say to the gateway and to the vendor, read in one pass.
+#[derive(Debug, Default)]
+pub struct Wishes {
+    /// Passed on to the vendor.
+    pub passed_on: HeaderMap,
+    /// The length of the body, if it was announced.
+    pub content_length: Option<u64>,
+    content_type: Option<HeaderValue>,
+    fallbacks: Option<HeaderValue>,
+    deadline_ms: Option<HeaderValue>,
+    litellm_timeout: Option<HeaderValue>,
+    session: Option<HeaderValue>,
+}
+
+impl Wishes {
+    /// Reads the headers of a request.
+    #[must_use]
+    pub fn read(headers: &HeaderMap) -> Self {
+        let mut wishes = Self::default();
+        for (name, value) in headers {
+            let place = match name.as_str() {
+                "content-type" => &mut wishes.content_type,
+                "content-length" => {
+                    wishes.content_length = value.to_str().ok().and_then(|text| text.parse().ok());
+                    continue;
+                }
+                "x-backstop-fallbacks" => &mut wishes.fallbacks,
+                "x-backstop-deadline-ms" => &mut wishes.deadline_ms,
+                "x-litellm-timeout" => &mut wishes.litellm_timeout,
+                "x-session-id" => &mut wishes.session,
+                other => {
+                    if is_passed_on(other) {
+                        wishes.passed_on.insert(name.clone(), value.clone());
+                    }
+                    continue;
+                }
+            };
+            *place = Some(value.clone());
+        }
+        wishes
+    }
+
+    /// Whether the body can be JSON, by its type.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        self.content_type.as_ref().is_none_or(|value| {
+            let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
+            essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
+        })
+    }
+}
+
 /// Makes the plan of a request.
 ///
 /// # Errors
@@ -39,17 +86,17 @@ const PASSED_ON: [&str; 9] = [
 pub fn plan(
     state: &State,
     endpoint: Endpoint,
-    headers: &HeaderMap,
+    wishes: &Wishes,
     head: &Head<'_>,
     now: Instant,
 ) -> Result<Plan, ApiError> {
-    let choice = choose(state, endpoint, headers, head)?;
-    let deadline = now + deadline(headers)?.map_or(state.run.deadline, |asked| asked.min(state.run.deadline));
+    let choice = choose(state, endpoint, wishes, head)?;
+    let deadline = now + deadline(wishes)?.map_or(state.run.deadline, |asked| asked.min(state.run.deadline));
     Ok(Plan {
         chain: choice.chain,
         start: choice.start,
         key: choice.key,
-        session: session(headers, head),
+        session: session(wishes, head),
         needs: head.needs,
         stream: head.stream,
         same_model: endpoint == Endpoint::Embeddings,
@@ -57,10 +104,10 @@ pub fn plan(
     })
 }
 
-fn choose(state: &State, endpoint: Endpoint, headers: &HeaderMap, head: &Head<'_>) -> Result<Choice, ApiError> {
+fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes, head: &Head<'_>) -> Result<Choice, ApiError> {
     let resolve =
         |model: &str| state.catalog.resolve(model).map_err(|unknown| ApiError::unknown_model(model, &unknown));
-    let strict = head.disable_fallbacks || is_off(headers);
+    let strict = head.disable_fallbacks || is_off(wishes);
     if let Some(names) = own_chain(head) {
         if names.len() > MAX_LEVELS {
             let message = format!("a request may name {MAX_LEVELS} models at most");
@@ -93,21 +140,21 @@ fn own_chain<'a>(head: &'a Head<'_>) -> Option<Vec<&'a str>> {
     (!names.is_empty()).then_some(names)
 }
 
-fn is_off(headers: &HeaderMap) -> bool {
-    headers.get(FALLBACKS).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+fn is_off(wishes: &Wishes) -> bool {
+    wishes.fallbacks.as_ref().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
 }
 
 /// The time the client gives: `x-backstop-deadline-ms`, or LiteLLM's `x-litellm-timeout` in seconds.
-fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
+fn deadline(wishes: &Wishes) -> Result<Option<Duration>, ApiError> {
     let wrong = |name: &str, wanted: &str| {
         ApiError::request(StatusCode::BAD_REQUEST, "invalid_header", format!("the header `{name}` must be {wanted}"))
     };
-    if let Some(value) = headers.get(DEADLINE) {
+    if let Some(value) = &wishes.deadline_ms {
         let millis = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|millis| *millis > 0);
         let millis = millis.ok_or_else(|| wrong("x-backstop-deadline-ms", "a whole number of milliseconds above 0"))?;
         return Ok(Some(Duration::from_millis(millis)));
     }
-    if let Some(value) = headers.get(LITELLM_TIMEOUT) {
+    if let Some(value) = &wishes.litellm_timeout {
         let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
         let time =
             seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -117,8 +164,8 @@ fn deadline(headers: &HeaderMap) -> Result<Option<Duration>, ApiError> {
 }
 
 /// What keeps a session together: `x-session-id`, then `prompt_cache_key`, then `user`; hashed (FNV-1a, 64 bit).
-fn session(headers: &HeaderMap, head: &Head<'_>) -> Option<u64> {
-    let named = headers.get(SESSION).map(http::HeaderValue::as_bytes);
+fn session(wishes: &Wishes, head: &Head<'_>) -> Option<u64> {
+    let named = wishes.session.as_ref().map(HeaderValue::as_bytes);
     let named = named.or_else(|| head.prompt_cache_key.as_deref().map(str::as_bytes));
     let named = named.or_else(|| head.user.as_deref().map(str::as_bytes))?;
     Some(
@@ -128,20 +175,7 @@ fn session(headers: &HeaderMap, head: &Head<'_>) -> Option<u64> {
     )
 }
 
-/// The client's headers that go upstream.
-#[must_use]
-pub fn passed_on(headers: &HeaderMap) -> HeaderMap {
-    let mut passed = HeaderMap::new();
-    for (name, value) in headers {
-        if is_passed_on(name) {
-            passed.insert(name.clone(), value.clone());
-        }
-    }
-    passed
-}
-
 /// Most headers are none of these by their length alone.
-fn is_passed_on(name: &HeaderName) -> bool {
-    let name = name.as_str();
+fn is_passed_on(name: &str) -> bool {
     PASSED_ON.iter().any(|passed| passed.len() == name.len() && *passed == name)
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http_body::Body;
 use hyper::body::Incoming;
 use tower::Service;
 
@@ -66,7 +67,7 @@ pub enum Reply {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
         /// What was held, and the rest.
-        held: Box<Held<Incoming>>,
+        held: Held<Incoming>,
     },
 }
 
@@ -198,7 +199,7 @@ impl Shared {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(&mut parts.headers);
         match hold(body, &self.limits).await {
-            Ok(held) => Ok(Reply::Stream { request_id, held: Box::new(held) }),
+            Ok(held) => Ok(Reply::Stream { request_id, held }),
             Err(GateError::Event(data)) => Err(self.bad_200(route, slot, &parts.headers, data)),
             Err(GateError::NotSse(body)) => Err(self.bad_200(route, slot, &parts.headers, body)),
             Err(GateError::Ended { silent }) if silent >= SILENCE => {
@@ -258,10 +259,13 @@ fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody>
         Some(model) => splice(&query.body, &query.edit, model),
         None => splice(&query.body, &query.edit, &ModelName::new(&attempt.level().model)),
     };
-    let mut request = Request::new(RequestBody::new(segments));
+    let body = RequestBody::new(segments);
+    let length = HeaderValue::from(body.size_hint().lower());
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = route.address(query.endpoint).clone();
     *request.headers_mut() = route.headers.clone();
+    request.headers_mut().insert(http::header::CONTENT_LENGTH, length);
     for (name, value) in &query.headers {
         request.headers_mut().insert(name, value.clone());
     }

@@ -3,6 +3,7 @@
 //! Owns what can be prepared per slot. The credential is in a header marked sensitive: its `Debug` says so
 //! and nothing more.
 
+use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
 use crate::dialect::openai_chat::request::{Endpoint, ModelName};
@@ -50,8 +51,13 @@ impl Route {
 
     /// The headers that go with each request: JSON, plain bytes, the credential, and what is configured.
     #[must_use]
-    pub fn headers(bearer: Option<&HeaderValue>, extra: &HeaderMap) -> HeaderMap {
+    pub fn headers(authority: &Authority, bearer: Option<&HeaderValue>, extra: &HeaderMap) -> HeaderMap {
         let mut headers = HeaderMap::with_capacity(8);
+        // The client would add both to the clone of each request, which would have to grow for it.
+        if let Ok(host) = HeaderValue::from_str(authority.as_str()) {
+            headers.insert(http::header::HOST, host);
+        }
+        headers.insert(http::header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         // The gate reads what passes: compressed bytes it could not.
         headers.insert(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));

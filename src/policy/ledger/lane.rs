@@ -19,8 +19,8 @@ pub(super) struct Incident {
     /// When the current cooldown began.
     pub began: Instant,
     pub until: Instant,
-    /// The vendor named `until`.
-    pub hinted: bool,
+    /// The end of the vendor's longest hint; past if there was none. `until` may be later.
+    pub hint_until: Instant,
     /// A probe may pass before `until` from here on; [`Instant::FAR`] if none may.
     pub early_probe: Instant,
     /// The probe in flight: which permit, since when.
@@ -83,6 +83,18 @@ pub(super) enum Effect {
     Extended,
 }
 
+impl Incident {
+    /// The vendor named `until`.
+    const fn is_hinted(&self) -> bool {
+        self.hint_until.as_micros() == self.until.as_micros()
+    }
+
+    /// Inside the vendor's hint.
+    pub(super) fn in_hint(&self, now: Instant) -> bool {
+        now < self.hint_until
+    }
+}
+
 impl Lane {
     pub(super) fn door(&self, settings: &CooldownSettings, now: Instant) -> Door {
         let Some(incident) = &self.incident else { return Door::Open };
@@ -135,8 +147,8 @@ impl Lane {
                 let later = blow.hint.map(|hint| now + hint).filter(|until| *until > incident.until);
                 let Some(until) = later else { return Effect::None };
                 incident.until = until;
-                if !incident.hinted {
-                    incident.hinted = true;
+                incident.hint_until = until;
+                if incident.early_probe == Instant::FAR {
                     incident.early_probe = first_early_probe(incident.kind, true, now, settings);
                 }
                 self.remember(settings);
@@ -149,23 +161,28 @@ impl Lane {
     /// Starts the next cooldown: the first of a new incident or the next step of the running one.
     fn cool(&mut self, blow: &Blow, settings: &CooldownSettings, now: Instant) -> Effect {
         let Some(ladder) = settings.ladders.of(blow.kind) else { return Effect::None };
-        if self.incident.is_none() && now >= self.forget_at {
+        let forgotten = now >= self.forget_at;
+        if forgotten {
+            // Nobody asked for so long: this is a new incident, though no success closed the old one.
             self.streak = 0;
         }
+        let first_failure = self.incident.as_ref().filter(|_| !forgotten).map_or(now, |old| old.first_failure);
         let cooldown = blow.hint.unwrap_or_else(|| ladder.cooldown(self.streak, blow.jitter));
         let fresh = now + cooldown;
         let until = self.incident.as_ref().map_or(fresh, |incident| fresh.max(incident.until));
         self.streak = self.streak.saturating_add(1);
         self.epoch = self.epoch.wrapping_add(1);
-        let hinted = blow.hint.is_some();
+        // What an earlier hint said still holds when this failure brings none, or a shorter one.
+        let hint = blow.hint.map_or(Instant::ZERO, |_| fresh);
+        let hint_until = self.incident.as_ref().map_or(hint, |incident| hint.max(incident.hint_until));
         self.incident = Some(Incident {
             kind: blow.kind,
             status: blow.status,
-            first_failure: self.incident.as_ref().map_or(now, |incident| incident.first_failure),
+            first_failure,
             began: now,
             until,
-            hinted,
-            early_probe: first_early_probe(blow.kind, hinted, now, settings),
+            hint_until,
+            early_probe: first_early_probe(blow.kind, hint_until == until, now, settings),
             probe: None,
         });
         self.remember(settings);
@@ -195,12 +212,18 @@ impl Lane {
     /// Cools because a sibling of the same quota group did: same end, never earlier.
     pub(super) fn join(&mut self, sibling: &Incident, settings: &CooldownSettings, now: Instant) -> Effect {
         match &mut self.incident {
-            Some(incident) if sibling.until > incident.until => {
+            Some(incident) => {
+                incident.hint_until = incident.hint_until.max(sibling.hint_until);
+                if sibling.until <= incident.until {
+                    return Effect::None;
+                }
                 incident.until = sibling.until;
+                if sibling.is_hinted() && (incident.early_probe == Instant::FAR || incident.early_probe <= now) {
+                    incident.early_probe = first_early_probe(incident.kind, true, now, settings);
+                }
                 self.remember(settings);
                 Effect::Extended
             }
-            Some(_) => Effect::None,
             None => {
                 if now >= self.forget_at {
                     self.streak = 0;

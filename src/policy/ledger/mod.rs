@@ -58,6 +58,8 @@ struct Key {
 struct Target {
     lane: Lane,
     slots: Vec<SlotId>,
+    /// Requests that began at one of its keys by round robin.
+    rotation: u32,
     /// Recent server-side cooldowns of its slots.
     recent: Vec<(KeyId, Kind, Instant)>,
 }
@@ -79,7 +81,6 @@ pub struct Ledger {
     endpoints: Vec<Endpoint>,
     serial: u64,
     version: u64,
-    rotation: u32,
 }
 
 /// The place of each lane in [`Permit::epochs`].
@@ -100,7 +101,6 @@ impl Ledger {
             endpoints: Vec::new(),
             serial: 0,
             version: 0,
-            rotation: 0,
         }
     }
 
@@ -159,10 +159,12 @@ impl Ledger {
         self.version
     }
 
-    /// The next number of the round robin.
-    pub const fn rotate(&mut self) -> u32 {
-        self.rotation = self.rotation.wrapping_add(1);
-        self.rotation.wrapping_sub(1)
+    /// The next number of a target's round robin. Each has its own: requests that alternate between two targets
+    /// would else see every other key only.
+    pub fn rotate(&mut self, target: TargetId) -> u32 {
+        let turn = &mut self.targets[target.index()].rotation;
+        *turn = turn.wrapping_add(1);
+        turn.wrapping_sub(1)
     }
 
     /// Attempts in flight on a slot.
@@ -259,8 +261,8 @@ impl Ledger {
         let mut began = Instant::ZERO;
         for (place, id) in Self::lane_ids(&info, slot).into_iter().enumerate() {
             let Some(incident) = &self.lane(id).incident else { continue };
-            if incident.hinted && now < incident.until {
-                return Err(Refusal::Cooling { until: incident.until, kind: incident.kind });
+            if incident.in_hint(now) {
+                return Err(Refusal::Cooling { until: incident.hint_until, kind: incident.kind });
             }
             if let Some((_, since)) = incident.probe
                 && now < since + self.settings.probe_verdict
@@ -312,13 +314,17 @@ impl Ledger {
 
     /// Joins those who wait for a slot; `false` if enough do. Balanced by [`leave`](Self::leave).
     pub fn join(&mut self, slot: SlotId) -> bool {
-        let most = self.settings.max_waiters;
-        let state = &mut self.slots[slot.index()];
-        let room = state.waiters < most;
+        let room = self.has_room(slot);
         if room {
-            state.waiters += 1;
+            self.slots[slot.index()].waiters += 1;
         }
         room
+    }
+
+    /// Whether one more may wait for a slot.
+    #[must_use]
+    pub fn has_room(&self, slot: SlotId) -> bool {
+        self.slots[slot.index()].waiters < self.settings.max_waiters
     }
 
     /// Leaves those who wait for a slot.

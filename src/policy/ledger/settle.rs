@@ -89,7 +89,11 @@ impl Ledger {
         let info = *self.info(permit.slot);
         self.slots[permit.slot.index()].window.attempt(now);
         for (place, id) in Self::lane_ids(&info, permit.slot).into_iter().enumerate() {
-            self.succeed(permit.seen(place), id, now, &mut changes);
+            let seen = permit.seen(place);
+            if self.succeed(seen, id, now, &mut changes) {
+                // Its own good answer ended the incident: a break after it is news and no echo of before.
+                permit.epochs[place] = self.lane(id).epoch;
+            }
         }
         self.move_ramp(permit, true, !changes.is_empty());
         if !changes.is_empty() || permit.probes != 0 || permit.ramped {
@@ -143,15 +147,15 @@ impl Ledger {
         }
     }
 
-    fn succeed(&mut self, seen: Seen, id: LaneId, now: Instant, changes: &mut Changes) {
+    /// Returns whether it closed an incident.
+    fn succeed(&mut self, seen: Seen, id: LaneId, now: Instant, changes: &mut Changes) -> bool {
         let lane = self.lane_mut(id);
         let kind = lane.incident.as_ref().map(|incident| incident.kind);
-        if lane.succeed(seen, now)
-            && let Some(kind) = kind
-        {
-            let streak = lane.streak;
-            changes.push(Change { lane: id, event: Event::Recovered, kind, streak, until: now });
-        }
+        let closed = lane.succeed(seen, now);
+        let (true, Some(kind)) = (closed, kind) else { return false };
+        let streak = lane.streak;
+        changes.push(Change { lane: id, event: Event::Recovered, kind, streak, until: now });
+        true
     }
 
     fn failed(&mut self, permit: &mut Permit, failure: &Failure, jitter: Jitter, now: Instant) -> Settled {
@@ -304,7 +308,7 @@ impl Ledger {
         let needed = self.settings.target_keys.min(keys).max(2) as usize;
         let window = self.settings.target_window;
         let recent = &mut self.targets[info.target.index()].recent;
-        recent.retain(|(key, _, at)| *key != info.key && now.since(*at) < window);
+        recent.retain(|(key, other, at)| (*key != info.key || *other != kind) && now.since(*at) < window);
         recent.push((info.key, kind, now));
         let agree = recent.iter().filter(|(_, other, _)| *other == kind).count() >= needed;
         if agree {

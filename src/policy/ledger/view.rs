@@ -67,7 +67,7 @@ pub struct Outlook {
     pub refusal: Option<Refusal>,
     /// The kind of the worst lane, if one has an incident.
     pub kind: Option<Kind>,
-    /// The vendor named the end.
+    /// A vendor's hint runs: no forced probe.
     pub hinted: bool,
 }
 
@@ -81,7 +81,7 @@ impl Ledger {
             state: self.state(id, lane, now),
             kind: incident.map(|incident| incident.kind).or(lane.last_kind),
             status: incident.map_or(lane.last_status, |incident| incident.status),
-            streak: if incident.is_none() && now >= lane.forget_at { 0 } else { lane.streak },
+            streak: if now >= lane.forget_at { 0 } else { lane.streak },
             first_failure: incident.map(|incident| incident.first_failure),
             last_failure: lane.last_failure,
             until: incident.map(|incident| incident.until),
@@ -133,7 +133,7 @@ impl Ledger {
                 outlook.kind = Some(incident.kind);
                 latest = incident.until;
             }
-            outlook.hinted |= incident.hinted && now < incident.until;
+            outlook.hinted |= incident.in_hint(now);
             match lane.door(&self.settings, now) {
                 Door::Open | Door::ProbeDue => {}
                 Door::Probing { until } => probing = probing.max(Some(until)),

@@ -21,7 +21,7 @@ use super::ledger::{Ask, Ledger, Own, Permit};
 use super::settings::{Jitter, RunSettings};
 use super::time::Instant;
 
-pub use step::{Entry, MAX_LEVELS, Plan, Step, Try, Wait, Why};
+pub use step::{Entries, Entry, MAX_LEVELS, Plan, Step, Try, Wait, Why};
 pub use verdict::{Composed, Verdict};
 
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +39,7 @@ struct Retry {
 pub struct Run {
     plan: Plan,
     settings: RunSettings,
-    entries: Vec<Entry>,
+    entries: Entries,
     made: u32,
     /// Bit per level: not asked again in this request.
     closed: u64,
@@ -63,7 +63,7 @@ impl Run {
         Self {
             plan,
             settings,
-            entries: Vec::new(),
+            entries: Entries::new_const(),
             made: 0,
             closed: 0,
             skipped: 0,
@@ -92,7 +92,7 @@ impl Run {
 
     /// What happened, when nothing more will.
     #[must_use]
-    pub fn into_entries(self) -> Vec<Entry> {
+    pub fn into_entries(self) -> Entries {
         self.entries
     }
 
@@ -148,14 +148,13 @@ impl Run {
         }
         let retry = self.retry.filter(|retry| retry.level == place)?;
         if now < retry.not_before {
-            if retry.why == Why::SameTargetWait && !retry.reserved {
-                let fits = retry.not_before < self.plan.deadline;
-                if !fits || !ledger.reserve_retry(retry.slot, retry.not_before, now) {
-                    self.retry = None;
-                    return None;
-                }
-                self.retry = Some(Retry { reserved: true, ..retry });
+            let fits = retry.not_before < self.plan.deadline;
+            let wanted = retry.why == Why::SameTargetWait && !retry.reserved;
+            if !fits || (wanted && !ledger.reserve_retry(retry.slot, retry.not_before, now)) {
+                self.retry = None;
+                return None;
             }
+            self.retry = Some(Retry { reserved: retry.reserved || wanted, ..retry });
             return Some(Step::Wait(Wait { until: retry.not_before, seen: None, queue: None }));
         }
         self.retry = None;

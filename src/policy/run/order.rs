@@ -52,7 +52,7 @@ impl Run {
         match level.order {
             KeyOrder::Ordered => {}
             KeyOrder::RoundRobin => {
-                let turn = *self.rotation.get_or_insert_with(|| ledger.rotate()) as usize;
+                let turn = *self.rotation.get_or_insert_with(|| ledger.rotate(level.target)) as usize;
                 let len = slots.len().max(1);
                 slots.rotate_left(turn % len);
             }

@@ -107,3 +107,6 @@ pub enum Entry {
         lack: Lack,
     },
 }
+
+/// A trail. The first two lines need no allocation: most requests have one.
+pub type Entries = smallvec::SmallVec<[Entry; 2]>;

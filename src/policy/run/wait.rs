@@ -25,7 +25,7 @@ impl Run {
                 Some(Refusal::Disabled) => continue,
                 Some(Refusal::Busy | Refusal::Paced { .. }) | None => end,
             };
-            if ready <= end && soonest.is_none_or(|(at, _)| ready < at) {
+            if ready <= end && soonest.is_none_or(|(at, _)| ready < at) && ledger.has_room(slot) {
                 soonest = Some((ready, slot));
             }
             let rank = (badness(outlook.kind), ready);
