@@ -9,6 +9,7 @@
 
 mod classify;
 mod config;
+mod docs;
 mod failover;
 mod sim;
 mod tidy;
