@@ -11,5 +11,6 @@ mod classify;
 mod config;
 mod failover;
 mod sim;
+mod support;
 mod tidy;
 mod wire;
