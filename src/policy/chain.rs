@@ -186,19 +186,29 @@ impl Catalog {
     /// # Errors
     /// The nearest names, if nothing is called that.
     pub fn resolve(&self, model: &str) -> Result<Choice, UnknownModel> {
-        if let Some(choice) = self.named(model) {
-            return Ok(choice);
-        }
-        if let Some((bare, key)) = model.rsplit_once('@')
+        // A key is looked for before the open names (wildcards, a provider's other models), which would swallow it.
+        if !self.is_written(model)
+            && let Some((bare, key)) = model.rsplit_once('@')
             && let Some(choice) = self.named(bare)
             && let Some(choice) = self.with_key(choice, key)
         {
+            return Ok(choice);
+        }
+        if let Some(choice) = self.named(model) {
             return Ok(choice);
         }
         match self.exact.get("default") {
             Some(chain) if self.unknown_to_default => Ok(first(chain)),
             _ => Err(UnknownModel { nearest: self.nearest(model) }),
         }
+    }
+
+    /// The configuration names it literally (some models have an `@` of their own).
+    fn is_written(&self, name: &str) -> bool {
+        self.exact.contains_key(name)
+            || self.aliases.contains_key(name)
+            || self.targets.contains_key(name)
+            || self.bare.contains_key(name)
     }
 
     fn named(&self, model: &str) -> Option<Choice> {
