@@ -10,6 +10,8 @@
 mod classify;
 mod config;
 mod failover;
+mod path;
+mod scenario_article;
 mod sim;
 mod support;
 mod tidy;

@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-pub use wire::{Head, STREAM_HEAD, Upstream, Wire, event, last_event, plain_answer};
+pub use wire::{STREAM_HEAD, Upstream, Wire, event, last_event, plain_answer};
 
 /// Long enough for anything that comes at all, on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
