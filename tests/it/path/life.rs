@@ -117,6 +117,73 @@ async fn a_port_that_refuses_is_a_network_failure() {
     assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network, one/m1@K=network"));
 }
 
+/// Connections of clients are kept, and an upstream may end an answer by closing its own.
+#[tokio::test]
+async fn a_client_keeps_its_connection_whatever_the_upstream_does() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&by_hand(&upstream, "")).await;
+    let mut client = gateway.connect().await;
+    for (text, kept) in [("one", "connection: close\r\n"), ("two", ""), ("three", "")] {
+        client.request("POST", "/v1/chat/completions", &[], chat("default", false).to_string().as_bytes()).await;
+        let mut server = upstream.accept().await;
+        server.asked().await;
+        // Without a length: the end of the connection is the end of the body.
+        let (_, body) = plain_answer(text).split_once("\r\n\r\n").map(|(h, b)| (h.to_owned(), b.to_owned())).unwrap();
+        server.write(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{kept}\r\n{body}")).await;
+        drop(server);
+        let answer = client.answer().await;
+        assert_eq!((answer.content().as_str(), answer.trail()), (text, "one/m1@K=ok:200"));
+    }
+}
+
+/// curl asks before it sends a long body.
+#[tokio::test]
+async fn a_client_that_asks_first_is_told_to_go_on() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&by_hand(&upstream, "")).await;
+    let mut client = gateway.connect().await;
+    let body = chat("default", false).to_string();
+    let head = format!(
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\nexpect: 100-continue\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    client.write(head).await;
+    assert_eq!(client.head().await.status(), 100);
+    client.write(body).await;
+    let mut server = upstream.accept().await;
+    let (head, _) = server.asked().await;
+    assert!(!head.headers.contains_key("expect"), "{head:?}");
+    server.write(plain_answer("all")).await;
+    assert_eq!(client.answer().await.content(), "all");
+}
+
+/// An answer over 16 MiB is passed on as it comes: whole if it is whole, and broken if it breaks.
+#[tokio::test]
+async fn a_very_long_answer_is_passed_on() {
+    for cut in [false, true] {
+        let upstream = Upstream::start().await;
+        let gateway = Gateway::start(&by_hand(&upstream, "")).await;
+        let mut client = ask(&gateway, false).await;
+        let mut server = upstream.accept().await;
+        server.asked().await;
+        let long = plain_answer(&"x".repeat(17 << 20));
+        let sent = if cut { long.len() - 1 } else { long.len() };
+        let writing = async {
+            server.write(&long.as_bytes()[..sent]).await;
+            drop(server);
+        };
+        let (answer, ()) = tokio::join!(client.answer(), writing);
+        assert_eq!((answer.status, answer.whole), (200, !cut));
+        if !cut {
+            assert_eq!(answer.content().len(), 17 << 20);
+        }
+        gateway.idle().await;
+        let lane = gateway.lane("slot", "one/m1@K").await;
+        let kind = if cut { "broken_stream".into() } else { serde_json::Value::Null };
+        assert_eq!((&lane["kind"], &lane["streak"]), (&kind, &u32::from(cut).into()));
+    }
+}
+
 /// An open stream at the gateway of which the client has the first content.
 async fn open_stream(gateway: &Gateway, upstream: &Upstream) -> (Wire, Wire) {
     let mut client = ask(gateway, true).await;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::by_hand;
-use crate::support::{Gateway, STREAM_HEAD, Upstream, Wire, chat, event, last_event};
+use crate::support::{Gateway, STREAM_HEAD, Upstream, Wire, chat, event, last_event, plain_answer};
 
 /// A stream at the gateway: the client's and the upstream's side of it, its request read.
 async fn opened(gateway: &Gateway, upstream: &Upstream) -> (Wire, Wire) {
@@ -125,4 +125,30 @@ async fn no_chunk_waits_for_an_acknowledgement() {
     }
     rounds.sort();
     assert!(rounds[30] < Duration::from_millis(30), "half of the rounds took {:?} or more", rounds[30]);
+}
+
+/// The same towards the upstream: a request that takes several segments, on a connection that is kept.
+#[tokio::test]
+async fn no_request_waits_for_an_acknowledgement() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&by_hand(&upstream, "")).await;
+    let text = "x".repeat(100_000);
+    let body = format!("{{\"messages\":[{{\"role\":\"user\",\"content\":\"{text}\"}}],\"model\":\"default\",\"n\":1}}");
+    let mut client = gateway.connect().await;
+    let mut server = None;
+    let mut rounds = Vec::new();
+    for _ in 0..40 {
+        client.request("POST", "/v1/chat/completions", &[], body.as_bytes()).await;
+        let kept = match &mut server {
+            Some(kept) => kept,
+            none => none.insert(upstream.accept().await),
+        };
+        let began = Instant::now();
+        kept.asked().await;
+        rounds.push(began.elapsed());
+        kept.write(plain_answer("done")).await;
+        client.answer().await;
+    }
+    rounds.sort();
+    assert!(rounds[20] < Duration::from_millis(30), "half of the requests took {:?} or more", rounds[20]);
 }

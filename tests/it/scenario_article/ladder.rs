@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use backstop::policy::ledger::{LaneId, LaneView};
-use backstop::sim::{Fault, Rule};
+use backstop::sim::{Fault, Point, Rule};
 
 use super::World;
 use crate::support::{Gateway, until};
@@ -106,4 +106,26 @@ async fn a_vendors_hint_is_not_probed_against() {
     let after: u64 = refused.header("retry-after").parse().unwrap();
     assert!((200..=250).contains(&after), "{after}");
     assert_eq!(world.one.stats().total().requests, 1);
+}
+
+/// The model that was asked for beats another one, if it is to be had soon.
+#[tokio::test]
+async fn a_short_hint_is_waited_for_and_a_blip_is_tried_again() {
+    let hint = Fault { retry_after: Some(1.into()), ..Fault::status(429) };
+    let reset = Fault { reset: Some(Point::BeforeHeaders), ..Fault::default() };
+    for (fault, told) in [
+        (hint, "rate_limit:429"),
+        (Fault::status(500), "server_error:500"),
+        (Fault::status(502), "server_error:502"),
+        (reset, "network"),
+    ] {
+        let world = World::start(vec![Rule::of(fault).requests(1, Some(1))]);
+        // Another target stands behind it, and no other key.
+        let text = world.config("run: { retry_pause_min: '1ms', retry_pause_max: '2ms' },");
+        let text = text.replace(", { key: 'sk-one-backup', profile: 'Backup' }", "");
+        let gateway = Gateway::start(&text).await;
+        let answer = gateway.chat("default").await;
+        assert_eq!(answer.trail(), format!("one/m1@Primary={told}, one/m1@Primary=ok:200"));
+        assert_eq!(gateway.lane("slot", "one/m1@Primary").await["state"], "ready");
+    }
 }

@@ -178,3 +178,32 @@ async fn two_models_on_one_key_cool_separately() {
     assert_eq!(gateway.lane("slot", "one/m3@Primary").await["state"], "ready");
     assert_eq!(gateway.chat("other").await.trail(), "one/m3@Primary=ok:200");
 }
+
+#[tokio::test]
+async fn keys_that_fail_alike_cool_their_target() {
+    let world = World::start(vec![Rule::of(Fault::status(503))]);
+    let gateway = Gateway::start(&world.config(LONG)).await;
+    assert_eq!(gateway.chat("default").await.header("x-backstop-attempts"), "3");
+    let target = gateway.lane("target", "one/m1").await;
+    assert_eq!((&target["state"], &target["kind"]), (&"cooling".into(), &"overloaded".into()));
+    assert_eq!(gateway.lane("target", "two/m2").await["state"], "ready");
+}
+
+/// A spent quota is no failure: the key is only the last choice until its reset.
+#[tokio::test]
+async fn a_key_with_a_spent_quota_is_asked_last() {
+    let headers = [("x-ratelimit-remaining-requests", "0"), ("x-ratelimit-reset-requests", "55s")];
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+    let world = World::start(vec![Rule::of(Fault { headers, ..Fault::default() }).key(PRIMARY)]);
+    let gateway = Gateway::start(&world.config("")).await;
+    assert_eq!(gateway.chat("default").await.trail(), "one/m1@Primary=ok:200");
+    assert_eq!(gateway.chat("default").await.trail(), "one/m1@Backup=ok:200");
+    assert_eq!(gateway.lane("slot", "one/m1@Primary").await["state"], "ready");
+    // Both spent: the key order counts again, and nobody is locked out.
+    let other =
+        Fault { headers: [("x-ratelimit-remaining-requests".to_owned(), "0".to_owned())].into(), ..Fault::default() };
+    world.one.set_script(backstop::sim::Script::of(vec![Rule::of(other)]));
+    for _ in 0..3 {
+        assert_eq!(gateway.chat("default").await.header("x-backstop-provider"), "one");
+    }
+}
