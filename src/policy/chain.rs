@@ -142,14 +142,14 @@ impl Catalog {
     pub fn add_chain(&mut self, chain: Chain, targets: &[String]) {
         let name = chain.name.to_string();
         let chain = Arc::new(chain);
-        for (place, target) in targets.iter().enumerate() {
-            self.add_target(target, &chain, place);
-        }
         if name.contains('*') {
-            self.wildcards.push((name, chain));
+            self.wildcards.push((name, Arc::clone(&chain)));
         } else {
             self.names.push(name.clone());
-            self.exact.insert(name, chain);
+            self.exact.insert(name, Arc::clone(&chain));
+        }
+        for (place, target) in targets.iter().enumerate() {
+            self.add_target(target, &chain, place);
         }
     }
 

@@ -16,6 +16,7 @@ use tower::ServiceExt;
 
 use super::body::ReplyBody;
 use super::error::ApiError;
+use super::headers::stamp_id;
 use super::state::State;
 use super::{chat, models, ops};
 use crate::dialect::openai_chat::request::Endpoint;
@@ -58,7 +59,12 @@ impl hyper::service::Service<Request<Incoming>> for Front {
             }
             None => {
                 let routed = self.router.clone().oneshot(request);
-                Box::pin(async move { routed.await.map(|response| response.map(ReplyBody::Routed)) })
+                let id = fastrand::u64(..) ^ self.state.id_seed;
+                Box::pin(async move {
+                    let mut response = routed.await?.map(ReplyBody::Routed);
+                    stamp_id(response.headers_mut(), id);
+                    Ok(response)
+                })
             }
         }
     }

@@ -129,3 +129,22 @@ impl Write for Socket {
         Pin::new(&mut self.io).poll_write_vectored(context, slices)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn small_writes_are_not_held_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let mut connector = Connector::new(tls, Duration::from_secs(10));
+        std::future::poll_fn(|context| connector.poll_ready(context)).await.unwrap();
+        let socket = connector.call(uri).await.unwrap();
+        let MaybeHttpsStream::Http(tcp) = &socket.io else { panic!("no TLS was asked for") };
+        assert!(tcp.inner().nodelay().unwrap());
+    }
+}
