@@ -10,6 +10,9 @@
 mod classify;
 mod config;
 mod failover;
+mod hostile;
+mod hostile_support;
+mod pairs;
 mod sim;
 mod tidy;
 mod wire;
