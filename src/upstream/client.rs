@@ -5,7 +5,7 @@
 //! once on a fresh one and counts as nothing (contract section 1).
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -140,11 +140,22 @@ fn send_error(error: &legacy::Error) -> SendError {
     SendError { connecting: error.is_connect(), reason }
 }
 
+/// The system's certificates. Reading them takes longer than all the rest of the start: once is enough.
+fn system_roots() -> Arc<RootCertStore> {
+    static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
+    let read = || {
+        let mut roots = RootCertStore::empty();
+        // Single broken certificates in the system's store are no reason not to start.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        Arc::new(roots)
+    };
+    Arc::clone(ROOTS.get_or_init(read))
+}
+
 fn tls(settings: &ClientSettings) -> Result<rustls::ClientConfig, ClientError> {
-    let mut roots = RootCertStore::empty();
-    // Single broken certificates in the system's store are no reason not to start.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut roots = system_roots();
     if let Some(path) = &settings.ca_file {
+        let roots = Arc::make_mut(&mut roots);
         let fail = |error: &dyn std::fmt::Display| ClientError(format!("ca_file {}: {error}", path.display()));
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| fail(&error))? {
             let certificate = certificate.map_err(|error| fail(&error))?;
