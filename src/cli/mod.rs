@@ -36,8 +36,8 @@ enum Command {
     },
     /// Run simulated providers with scripted faults
     ///
-    /// Any provider is a path: http://ADDR/openai/v1, http://ADDR/anthropic/v1. Counts per key at /stats; POST a new
-    /// script to /script.
+    /// Any provider is a path: http://ADDR/openai/v1, http://ADDR/anthropic/v1. Counts per key at /stats, every
+    /// fault as a rule at /faults; POST a new script to /script.
     #[command(
         after_help = "Example:\n  backstop sim --listen 127.0.0.1:9100 --script faults.json5\n  with  [{ match: { provider: 'openai', key: '*1' }, fault: { status: 429, retry_after: 2 } }]"
     )]

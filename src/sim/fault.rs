@@ -3,10 +3,14 @@
 //! Owns the names used in statistics and the list that "every single fault" tests walk through. Refuses to
 //! know sockets and time.
 
+use serde::Serialize;
+use serde_json::Value;
+
 use super::script::{ErrorSpec, Fault, Garbage, KeyLimit, Point, Rule, StreamError, Trickle};
 
 /// When a client that talks to the faulty provider notices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Never: the answer is slow or odd, but whole.
     Harmless,
@@ -17,7 +21,7 @@ pub enum Stage {
 }
 
 /// One fault of the catalogue.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Listed {
     /// Its name, unique in the catalogue and the one counted in the statistics.
     pub name: &'static str,
@@ -140,6 +144,28 @@ pub fn faults() -> Vec<Listed> {
     all
 }
 
+/// The catalogue as JSON: `[{name, rule, stream, plain}]`, each rule as a script takes it.
+///
+/// # Errors
+/// None is known: rules are plain data.
+pub(super) fn listing() -> serde_json::Result<Value> {
+    let mut listing = serde_json::to_value(faults())?;
+    prune(&mut listing);
+    Ok(listing)
+}
+
+/// Drops what only says that a field is absent; numbers stay, since a 0 may be meant.
+fn prune(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, field| !field.is_null() && *field != Value::Bool(false));
+        }
+        Value::Array(items) => items.iter_mut().for_each(prune),
+        _ => {}
+    }
+}
+
 /// Errors that the provider says clearly.
 fn refusals() -> Vec<(&'static str, Fault)> {
     let limit = KeyLimit { requests: 0, per_ms: 1_000 };
@@ -217,4 +243,23 @@ fn oddities() -> Vec<(&'static str, Fault)> {
 
 fn error_in_stream(after_chunks: u32) -> Fault {
     Fault { error_in_stream: Some(StreamError { after_chunks, body: 529.into() }), ..Fault::default() }
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+    use crate::sim::Script;
+
+    #[test]
+    fn the_listing_is_what_a_script_takes() {
+        let listing = listing().expect("JSON");
+        let listed = listing.as_array().expect("a list");
+        assert_eq!(listed.len(), faults().len());
+        for (listed, fault) in listed.iter().zip(faults()) {
+            let script = Script::parse(&Value::Array(vec![listed["rule"].clone()]).to_string()).expect("a script");
+            assert_eq!(format!("{:?}", script.rules), format!("{:?}", [fault.rule]), "{listed}");
+            assert_eq!(listed["stream"] == "after_content", fault.stream == Stage::AfterContent, "{listed}");
+        }
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! The first segment of the path is the provider (`/openai/v1/chat/completions`), the bearer token is the
 //! key. Answers are healthy and say who gave them, unless a rule of the [`Script`] injects a [`Fault`]: a
-//! status, a delay, a hang, a reset, a cut, garbage. `GET /stats` counts, `POST /script` replaces the script,
-//! `POST /reset` forgets.
+//! status, a delay, a hang, a reset, a cut, garbage. `GET /stats` counts, `GET /faults` lists every fault as a rule,
+//! `POST /script` replaces the script, `POST /reset` forgets.
 //!
 //! Owns its own HTTP/1.1 loop, because faults need exact control of the socket. Knows nothing of the gateway:
 //! it shares no code with what it tests.

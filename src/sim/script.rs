@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Everything a simulator plays.
@@ -41,7 +41,7 @@ impl Default for Script {
 }
 
 /// One rule: for which requests, when, and what happens to them.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rule {
     /// The fault's name in statistics; by default it is derived from the fault.
@@ -56,7 +56,7 @@ pub struct Rule {
 }
 
 /// Which requests a rule is for. Absent means any; one `*` in a pattern stands for any text.
-#[derive(Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Match {
     /// First segment of the path.
@@ -70,7 +70,7 @@ pub struct Match {
 }
 
 /// When a rule is active. All conditions given must hold. A rule counts the requests it matches, from 1.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     /// First and last matching request, inclusive; `null` as last means without end.
@@ -88,7 +88,7 @@ pub struct When {
 }
 
 /// A place in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
     /// The request was read and nothing is written.
@@ -100,7 +100,7 @@ pub enum Point {
 }
 
 /// Answers that are not what they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Garbage {
     /// Bytes that are not HTTP.
@@ -116,7 +116,7 @@ pub enum Garbage {
 }
 
 /// An error by its code alone, or field by field.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum ErrorSpec {
     /// A known code, such as `insufficient_quota`: type and message are filled in.
@@ -126,7 +126,7 @@ pub enum ErrorSpec {
 }
 
 /// An error inside a stream.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamError {
     /// Content chunks before it; 0 makes it the first event.
@@ -136,7 +136,7 @@ pub struct StreamError {
 }
 
 /// A limit on each key that a rule matches.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct KeyLimit {
     /// Requests let through …
@@ -146,7 +146,7 @@ pub struct KeyLimit {
 }
 
 /// Slow bytes.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trickle {
     /// Bytes written at a time.
@@ -156,7 +156,7 @@ pub struct Trickle {
 }
 
 /// What happens to a request. Fields combine (a delayed 429), but at most one decides the end.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Fault {
     /// Answer with this status and an error body.

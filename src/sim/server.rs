@@ -1,6 +1,6 @@
 //! The loops: accept connections, read requests, play answers, notice clients that leave.
 //!
-//! Owns sockets and the simulator's own endpoints (`/stats`, `/script`, `/reset`). Refuses to know the shape
+//! Owns sockets and the simulator's own endpoints (`/stats`, `/faults`, `/script`, `/reset`). Refuses to know the shape
 //! of answers and the choice of faults.
 
 use std::future::Future;
@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use super::act::{self, End};
 use super::errors;
+use super::fault;
 use super::http1::{self, Request, Unread, Wire};
 use super::script::Script;
 use super::state::{Outcome, State};
@@ -97,10 +98,8 @@ async fn exchange(stream: &mut TcpStream, buf: &mut BytesMut, request: &Request,
 /// The simulator's own endpoints.
 fn control(request: &Request, state: &State) -> Option<(u16, String)> {
     match (&request.method, request.path()) {
-        (&Method::GET, "/stats") => Some(match serde_json::to_string(&state.stats()) {
-            Ok(stats) => (200, stats),
-            Err(error) => (500, errors::object(&error.to_string(), "server_error", None).to_string()),
-        }),
+        (&Method::GET, "/stats") => Some(shown(serde_json::to_value(state.stats()))),
+        (&Method::GET, "/faults") => Some(shown(fault::listing())),
         (&Method::POST, "/script") => {
             let text = String::from_utf8_lossy(&request.body);
             Some(match Script::parse(&text) {
@@ -117,6 +116,13 @@ fn control(request: &Request, state: &State) -> Option<(u16, String)> {
             Some((200, "{}".to_owned()))
         }
         _ => None,
+    }
+}
+
+fn shown(value: serde_json::Result<Value>) -> (u16, String) {
+    match value {
+        Ok(value) => (200, value.to_string()),
+        Err(error) => (500, errors::object(&error.to_string(), "server_error", None).to_string()),
     }
 }
 

@@ -1,6 +1,7 @@
-"""The world of the SDK's tests: one simulator for all, a gateway of its own for each test, a client that never retries.
+"""The world of the SDK's tests: one simulator for all, a gateway of its own for each test, clients that never retry.
 
-Two providers, `one` with two keys and `two` with one; the chains are in CHAINS. Cooldowns are the defaults: every test
+Two providers, `one` with two keys and `two` with one, each under a host name of its own: network failures cool a whole
+endpoint, and in the world two providers never share one. The chains are in CHAINS. Cooldowns are the defaults: every test
 has a fresh ledger because it has a fresh gateway.
 """
 
@@ -17,12 +18,16 @@ CLIENT_KEY = "client-key-of-the-tests"
 # The simulator names a key by this name; secrets are told apart by their last four characters.
 KEYS = {"one-a": "sk-one-secret-aaaa", "one-b": "sk-one-secret-bbbb", "two-a": "sk-two-secret-cccc"}
 
+HOSTS = {"one": "127.0.0.1", "two": "localhost"}
+
 CHAINS = {
     "default": ["one/gpt-4o"],
     "backup": ["one/gpt-4o", "two/gpt-4o-mini"],
     "embed": ["one/text-embedding-3-small"],
     "moderate": ["one/omni-moderation-latest"],
     "legacy": ["one/gpt-3.5-turbo-instruct"],
+    # The first is known not to take a JSON schema.
+    "old": ["one/gpt-4", "two/gpt-4o-mini"],
 }
 
 CHUNKS = 8
@@ -43,7 +48,11 @@ def fault(key: str | None = None, provider: str | None = None, requests: list | 
 
 def text_of(provider: str, model: str, key: str, chunks: int = CHUNKS) -> str:
     """What the simulator answers, word for word."""
-    first = f"I am {provider}/{model} with key ...{KEYS[key][-4:]}."
+    return said(provider, model, KEYS[key], chunks)
+
+
+def said(provider: str, model: str, secret: str, chunks: int = CHUNKS) -> str:
+    first = f"I am {provider}/{model} with key ...{secret[-4:]}."
     return first + "".join(f" Word {n}." for n in range(2, chunks + 1))
 
 
@@ -72,7 +81,8 @@ def start_gateway(sim, tmp_path):
     def start(**settings) -> Backstop:
         def provider(name: str, *keys: str) -> dict:
             auth = [{"key": KEYS[key], "profile": key} for key in keys]
-            return {"dialect": "openai_chat", "base_url": f"{sim.url}/{name}/v1", "auth": auth}
+            url = sim.url.replace("127.0.0.1", HOSTS[name])
+            return {"dialect": "openai_chat", "base_url": f"{url}/{name}/v1", "auth": auth}
 
         config = {
             "server": {"client_keys": [{"name": "tests", "sha256": hashlib.sha256(CLIENT_KEY.encode()).hexdigest()}]},
@@ -112,6 +122,17 @@ def client_of():
     yield make
     for client in clients:
         client.close()
+
+
+@pytest.fixture
+def async_client_of():
+    """The same for asyncio; each client is closed by whoever opens it (`async with`), in its own loop."""
+
+    def make(gateway: Backstop, **options) -> openai.AsyncOpenAI:
+        given = {"api_key": CLIENT_KEY, "max_retries": 0, "timeout": 30.0, **options}
+        return openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", **given)
+
+    return make
 
 
 @pytest.fixture

@@ -24,10 +24,11 @@ END_SECONDS = 40  # more than the 30 s that a drain may take
 class Backstop:
     """One running `backstop` command."""
 
-    def __init__(self, *arguments: str, log: pathlib.Path):
+    def __init__(self, *arguments: str, log: pathlib.Path, variables: dict[str, str] | None = None):
         self.log = log
         # No setting of the machine reaches the process under test.
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("BACKSTOP_", "RUST_LOG"))}
+        environment.update(variables or {})
         with log.open("wb") as errors:
             self.process = subprocess.Popen(
                 [BINARY, *arguments],
@@ -85,8 +86,9 @@ class Backstop:
 class Sim(Backstop):
     """`backstop sim`: what the providers do is a script, what they saw is counted."""
 
-    def __init__(self, log: pathlib.Path, script: pathlib.Path):
-        super().__init__("sim", "--listen", "127.0.0.1:0", "--script", str(script), log=log)
+    def __init__(self, log: pathlib.Path, script: pathlib.Path | None = None):
+        more = ["--script", str(script)] if script else []
+        super().__init__("sim", "--listen", "127.0.0.1:0", *more, log=log)
 
     def _call(self, path: str, body: dict | None = None):
         data = None if body is None else json.dumps(body).encode()
@@ -99,6 +101,10 @@ class Sim(Backstop):
         self._call("/reset", {})
         self._call("/script", script)
 
+    def faults(self) -> list[dict]:
+        """Every fault there is: `name`, `rule`, and its stage in a `stream` and in a `plain` answer."""
+        return self._call("/faults")
+
     def slots(self) -> list[dict]:
         return self._call("/stats")["slots"]
 
@@ -106,6 +112,11 @@ class Sim(Backstop):
         """The sum of `requests`, `answered` or `cancelled` over the slots that match."""
         rows = (slot for slot in self.slots() if all(slot[name] == value for name, value in which.items()))
         return sum(slot[count] for slot in rows)
+
+    def injected(self, fault: str, **which: str) -> int:
+        """How many requests got a fault, over the slots that match."""
+        rows = (slot for slot in self.slots() if all(slot[name] == value for name, value in which.items()))
+        return sum(slot["faults"].get(fault, 0) for slot in rows)
 
     def wait_for(self, count: str, number: int, seconds: float = 10.0) -> None:
         """Waits until a total reaches a number."""

@@ -3,7 +3,11 @@
 import json
 import time
 
-from conftest import CHAINS, CHUNKS, script, text_of
+import openai
+import pydantic
+import pytest
+
+from conftest import CHAINS, CHUNKS, fault, script, text_of
 
 HELLO = [{"role": "user", "content": "Hello"}]
 
@@ -21,6 +25,20 @@ TOOLS = [
         },
     }
 ]
+
+
+class Weather(pydantic.BaseModel):
+    """What a structured answer must look like."""
+
+    model_config = pydantic.ConfigDict(extra="forbid")
+    city: str
+    degrees: int
+    hours: list[float]
+    rain: bool
+
+
+class GetWeather(pydantic.BaseModel):
+    city: str
 
 
 def test_a_chat_answer_is_the_providers_own(client, sim):
@@ -108,6 +126,31 @@ def test_a_streamed_tool_call_is_whole(client):
     assert call.function.name == expected.name
     assert json.loads(call.function.arguments) == json.loads(expected.arguments)
     assert final.choices[0].finish_reason == "tool_calls"
+
+
+@pytest.mark.parametrize("failing", [False, True], ids=["at once", "after a failover"])
+def test_a_structured_answer_is_parsed(client, sim, failing):
+    sim.play(script(fault(key="one-a", status=500)) if failing else script())
+    answer = client.chat.completions.parse(model="default", messages=HELLO, response_format=Weather)
+    assert answer.choices[0].message.parsed == Weather(city="sim", degrees=1, hours=[1.0], rain=True)
+    with client.chat.completions.stream(model="default", messages=HELLO, response_format=Weather) as stream:
+        final = stream.get_final_completion()
+    assert final.choices[0].message.parsed == answer.choices[0].message.parsed
+
+
+def test_a_strict_tool_is_parsed(client):
+    tools = [openai.pydantic_function_tool(GetWeather)]
+    answer = client.chat.completions.parse(model="default", messages=HELLO, tools=tools)
+    assert answer.choices[0].message.tool_calls[0].function.parsed_arguments == GetWeather(city="sim")
+
+
+def test_a_model_that_takes_no_schema_is_skipped(client, sim):
+    raw = client.chat.completions.with_raw_response.parse(model="old", messages=HELLO, response_format=Weather)
+    assert raw.parse().choices[0].message.parsed.city == "sim"
+    first, second = raw.headers["x-backstop-trail"].split(", ")
+    assert first == "one/gpt-4=skipped:no_json_schema"
+    assert second == "two/gpt-4o-mini@two-a=ok:200"
+    assert sim.total("requests", provider="one") == 0
 
 
 def test_a_long_conversation_and_odd_fields_get_through(client):

@@ -1,5 +1,7 @@
 """What fails, as the SDK's own exception types, and that no error shows a secret."""
 
+import time
+
 import openai
 import pytest
 
@@ -38,6 +40,10 @@ def test_an_unknown_model(client, sim):
     check(caught.value, 404)
     assert caught.value.code == "model_not_found"
     assert "default" in caught.value.message
+    for nothing in ("", "one/", "/gpt-4o", "nobody/gpt-4o"):
+        with pytest.raises(openai.NotFoundError) as caught:
+            ask(client, model=nothing)
+        check(caught.value, 404)
     with pytest.raises(openai.NotFoundError):
         client.models.retrieve("no-such-model")
     assert sim.total("requests") == 0
@@ -45,8 +51,8 @@ def test_an_unknown_model(client, sim):
 
 @pytest.mark.parametrize(
     "body",
-    [b"{", b"[]", b"", b'{"messages":[]}', b'{"model":7}', b'{"model":""}', b'{"model":"default","model":"backup"}', b"\xff\xfe"],
-    ids=["cut", "no object", "empty", "no model", "model is no text", "model is empty", "two models", "no UTF-8"],
+    [b"{", b"[]", b"", b'{"messages":[]}', b'{"model":7}', b'{"model":"default","model":"backup"}', b"\xff\xfe"],
+    ids=["cut", "no object", "empty", "no model", "model is no text", "two models", "no UTF-8"],
 )
 def test_a_malformed_request(client, sim, body):
     with pytest.raises(openai.BadRequestError) as caught:
@@ -111,6 +117,16 @@ def test_every_upstream_is_silent(start_gateway, client_of, sim):
     check(caught.value, 504)
 
 
+def test_a_client_lowers_the_deadline(client, sim):
+    sim.play(script(fault(hang="before_headers")))
+    begin = time.monotonic()
+    with pytest.raises(openai.InternalServerError) as caught:
+        ask(client, extra_headers={"x-backstop-deadline-ms": "300"})
+    check(caught.value, 504)
+    assert 0.3 <= time.monotonic() - begin < 10
+    assert sim.total("requests") == 1
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 def test_a_client_that_gives_up_cancels_the_upstream(gateway, client_of, sim, stream):
     sim.play(script(fault(hang="before_headers")))
@@ -143,4 +159,7 @@ def test_a_cut_stream_never_looks_complete(client, sim):
             finishes += [c.finish_reason for c in chunk.choices if c.finish_reason]
     assert len(contents) == 3
     assert finishes == []
-    assert sim.total("requests") == 1
+    # And the same for a client that collects: the SDK's own helper raises too.
+    with pytest.raises(openai.APIError), client.chat.completions.stream(model="two/gpt-4o-mini", messages=HELLO) as stream:
+        stream.get_final_completion()
+    assert sim.total("requests") == 2

@@ -5,9 +5,10 @@
 
 use std::time::Duration;
 
-use super::Run;
+use super::{Run, is_same};
 use crate::policy::capability::Lack;
-use crate::policy::failure::Kind;
+use crate::policy::chain::Level;
+use crate::policy::failure::{Failure, Kind};
 use crate::policy::ledger::{Ledger, Refusal};
 use crate::policy::time::Instant;
 
@@ -106,6 +107,8 @@ impl Run {
                 let outlook = ledger.outlook(slot, now);
                 let tried = self.attempts().rev().find(|(tried, ..)| *tried == slot);
                 let kind = tried.and_then(|(.., failure)| failure).map(|failure| failure.kind).or(outlook.kind);
+                // Keys that were spared because their target is silent would have timed out too.
+                let kind = kind.or_else(|| self.was_silent(level).then_some(Kind::Timeout));
                 survey.slots += 1;
                 survey.rate_limited += u32::from(kind == Some(Kind::RateLimit));
                 survey.timed_out += u32::from(kind == Some(Kind::Timeout));
@@ -117,6 +120,12 @@ impl Run {
             }
         }
         survey
+    }
+
+    fn was_silent(&self, level: &Level) -> bool {
+        let levels = &self.plan.chain.levels;
+        let timed_out = |failure: Option<&Failure>| failure.is_some_and(|failure| failure.kind == Kind::Timeout);
+        self.attempts().any(|(_, place, failure)| timed_out(failure) && is_same(&levels[place], level))
     }
 }
 
