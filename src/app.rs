@@ -23,7 +23,7 @@ use crate::server::{ServeOptions, State};
 use crate::stream::gate::GateLimits;
 use crate::telemetry::names::SlotName;
 use crate::telemetry::{Metrics, Names, Watch};
-use crate::upstream::{Client, ClientSettings, Exchange, Route, Routes};
+use crate::upstream::{Client, ClientSettings, Clients, Exchange, Route, Routes};
 
 /// A gateway, ready to serve.
 pub struct Gateway {
@@ -109,7 +109,8 @@ struct Tables<'a> {
     endpoints: HashMap<String, EndpointId>,
     groups: HashMap<(usize, String), u32>,
     keys: Vec<Vec<KeyId>>,
-    clients: Vec<Client>,
+    clients: Vec<Clients>,
+    hosts: HashMap<(usize, String), Client>,
     levels: HashMap<(usize, String), Level>,
 }
 
@@ -125,6 +126,7 @@ impl<'a> Tables<'a> {
             groups: HashMap::new(),
             keys: Vec::new(),
             clients: Vec::new(),
+            hosts: HashMap::new(),
             levels: HashMap::new(),
         }
     }
@@ -143,7 +145,7 @@ impl<'a> Tables<'a> {
             ca_file: self.config.upstream.ca_file.clone(),
             ..ClientSettings::default()
         };
-        self.clients.push(Client::new(&settings).map_err(because)?);
+        self.clients.push(Clients::new(&settings).map_err(because)?);
         let other = self.level(index, None)?;
         self.catalog.add_provider(ProviderEntry {
             name: provider.name.clone(),
@@ -239,18 +241,26 @@ impl<'a> Tables<'a> {
             affinity: affinity(&provider.name, &key.name),
         });
         self.names.slots.push(SlotName::new(&provider.name, model.unwrap_or("other"), &key.name));
-        let address = format!("{}://{}{}", base.scheme, base.authority, base.prefix);
         let extra: HeaderMap = provider.headers.iter().cloned().collect();
+        let client = self.client(index, base)?;
         self.routes.push(Route {
             provider: ProviderId(number(index)),
-            client: self.clients[index].clone(),
+            client,
             family: family(provider.dialect, provider.family),
-            addresses: Route::addresses(&address).map_err(because)?,
+            addresses: Route::addresses(&base.prefix).map_err(because)?,
             headers: Route::headers(&base.authority, key.secret.as_ref().map(crate::secret::Secret::bearer), &extra),
             secret: key.secret.clone(),
             model: model.map(ModelName::new),
         });
         Ok(slot)
+    }
+
+    /// One pool of connections per provider and host.
+    fn client(&mut self, index: usize, base: &config::BaseUrl) -> Result<Client, BuildError> {
+        let host = format!("{}://{}", base.scheme, base.authority);
+        let uri = host.parse().map_err(because)?;
+        let clients = &self.clients[index];
+        Ok(self.hosts.entry((index, host)).or_insert_with(|| clients.to(uri)).clone())
     }
 
     fn endpoint(&mut self, base: &config::BaseUrl) -> EndpointId {

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame};
-use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::chat::{Walk, composed};
@@ -19,7 +18,7 @@ use super::state::State;
 use super::tail::{Account, Tail};
 use crate::dialect::openai_chat::stream::error_event;
 use crate::stream::relay::Relay;
-use crate::upstream::Reply;
+use crate::upstream::{AnswerBody, Reply};
 
 /// A comment is sent this often while nothing else is.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
@@ -29,7 +28,7 @@ enum Phase {
     /// The walk is still on its way.
     Waiting(Walk, Option<Account>),
     /// A stream was committed.
-    Relaying(Pin<Box<Relay<Incoming, Tail>>>),
+    Relaying(Pin<Box<Relay<AnswerBody, Tail>>>),
     Over,
 }
 

@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use super::state::State;
 use crate::dialect::openai_chat::request::Endpoint;
@@ -20,6 +19,7 @@ use crate::policy::time::Instant;
 use crate::stream::gate::Rest;
 use crate::stream::relay::{End, Ending};
 use crate::stream::tap::Tally;
+use crate::upstream::AnswerBody;
 
 /// The account of one request: counted as in flight until it is dropped, with its duration then.
 pub struct Account {
@@ -127,7 +127,7 @@ pub fn count_tokens(state: &State, lease: &Lease, usage: Option<Usage>) {
 
 /// A long answer on its way: complete when its last byte was read.
 pub struct LongBody {
-    body: Rest<Incoming>,
+    body: Rest<AnswerBody>,
     lease: Option<Lease>,
     _account: Account,
 }
@@ -135,7 +135,7 @@ pub struct LongBody {
 impl LongBody {
     /// Passes on `body`.
     #[must_use]
-    pub const fn new(body: Rest<Incoming>, lease: Lease, account: Account) -> Self {
+    pub const fn new(body: Rest<AnswerBody>, lease: Lease, account: Account) -> Self {
         Self { body, lease: Some(lease), _account: account }
     }
 }

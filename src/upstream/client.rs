@@ -1,6 +1,6 @@
-//! The HTTP client of the data path.
+//! The HTTP client of the data path, for one host.
 //!
-//! Owns the pool and its settings: HTTP/1.1, rustls with verification always on, no redirects, no proxies
+//! Owns how a request is sent: HTTP/1.1, rustls with verification always on, no redirects, no proxies
 //! from the environment, no retries but one: a request that broke on a reused connection is sent again
 //! once on a fresh one and counts as nothing (contract section 1).
 
@@ -8,16 +8,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use http::{Request, Response, Uri};
+use hyper::client::conn::http1;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::body::RequestBody;
-use super::connector::{Connector, Used};
+use super::connector::Connector;
+use super::pool::{AnswerBody, Pool, Sender};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -64,80 +63,95 @@ pub struct SendError {
     pub reason: String,
 }
 
-type Pool = legacy::Client<Connector, RequestBody>;
-
-/// Sends requests over pooled connections.
+/// Makes clients that share their settings.
 #[derive(Debug, Clone)]
-pub struct Client {
-    pooled: Pool,
-    /// Never reuses a connection.
-    fresh: Pool,
+pub struct Clients {
+    connector: Connector,
+    keep: Duration,
+    max_headers: usize,
 }
 
-impl Client {
-    /// Makes a client.
+impl Clients {
+    /// Reads certificates and sets up TLS.
     ///
     /// # Errors
     /// The certificate file cannot be read, or TLS cannot be set up.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let connector = Connector::new(tls(settings)?, settings.connect_timeout);
-        let mut builder = legacy::Client::builder(TokioExecutor::new());
-        builder
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .pool_idle_timeout(settings.pool_idle_timeout)
-            .http1_max_headers(settings.max_headers)
-            .set_host(true);
-        let pooled = builder.build(connector.clone());
-        let fresh = builder.pool_max_idle_per_host(0).build(connector);
-        Ok(Self { pooled, fresh })
+        Ok(Self { connector, keep: settings.pool_idle_timeout, max_headers: settings.max_headers })
     }
 
-    /// Sends a request; `make` makes it (again, if it has to be sent twice).
+    /// A client for the scheme and authority of `host`, with connections of its own.
+    #[must_use]
+    pub fn to(&self, host: Uri) -> Client {
+        let mut http = http1::Builder::new();
+        // Up to hyper's own limit the headers are parsed on the stack.
+        if self.max_headers != 100 {
+            http.max_headers(self.max_headers);
+        }
+        Client(Arc::new(Inner { host, connector: self.connector.clone(), http, pool: Arc::new(Pool::new(self.keep)) }))
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    host: Uri,
+    connector: Connector,
+    http: http1::Builder,
+    pool: Arc<Pool>,
+}
+
+/// Sends requests to one host over pooled connections.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Inner>);
+
+impl Client {
+    /// Sends a request; `make` makes it (again, if it has to be sent twice). Its address is a path, and it says its
+    /// host itself.
     ///
     /// # Errors
     /// No HTTP answer came.
-    pub async fn send(&self, make: impl Fn() -> Request<RequestBody>) -> Result<Response<Incoming>, SendError> {
-        let error = match self.pooled.request(make()).await {
-            Ok(response) => {
-                if let Some(used) = response.extensions().get::<Used>() {
-                    used.set();
-                }
-                return Ok(response);
+    pub async fn send(&self, make: impl Fn() -> Request<RequestBody>) -> Result<Response<AnswerBody>, SendError> {
+        if let Some(mut sender) = self.0.pool.take().await {
+            match sender.send_request(make()).await {
+                Ok(response) => return Ok(self.answer(response, sender)),
+                // The connection broke, which says nothing of the upstream; garbage would come again.
+                Err(error) if error.is_parse() => return Err(send_error(false, &error)),
+                Err(_stale) => {}
             }
-            Err(error) => error,
-        };
-        if !was_stale(&error) {
-            return Err(send_error(&error));
         }
-        self.fresh.request(make()).await.map_err(|error| send_error(&error))
+        let mut sender = self.connect().await?;
+        match sender.send_request(make()).await {
+            Ok(response) => Ok(self.answer(response, sender)),
+            Err(error) => Err(send_error(false, &error)),
+        }
+    }
+
+    fn answer(&self, response: Response<hyper::body::Incoming>, sender: Sender) -> Response<AnswerBody> {
+        response.map(|body| AnswerBody::new(body, sender, &self.0.pool))
+    }
+
+    async fn connect(&self) -> Result<Sender, SendError> {
+        let socket = self.0.connector.connect(&self.0.host).await.map_err(|error| send_error(true, &*error))?;
+        let (sender, connection) = self.0.http.handshake(socket).await.map_err(|error| send_error(true, &error))?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "upstream connection ended");
+            }
+        });
+        Ok(sender)
     }
 }
 
-/// Whether the connection had carried an answer before it broke: the request then says nothing of the upstream.
-fn was_stale(error: &legacy::Error) -> bool {
-    let mut extensions = http::Extensions::new();
-    if let Some(connected) = error.connect_info() {
-        connected.get_extras(&mut extensions);
-    }
-    extensions.get::<Used>().is_some_and(Used::get) && !is_garbage(error)
-}
-
-/// Something came back, but not HTTP: sending it again would not help.
-fn is_garbage(error: &legacy::Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<hyper::Error>());
-    source.is_some_and(hyper::Error::is_parse)
-}
-
-fn send_error(error: &legacy::Error) -> SendError {
+fn send_error(connecting: bool, error: &(dyn std::error::Error + 'static)) -> SendError {
     let mut reason = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
         reason.push_str(": ");
         reason.push_str(&cause.to_string());
         source = cause.source();
     }
-    SendError { connecting: error.is_connect(), reason }
+    SendError { connecting, reason }
 }
 
 /// The system's certificates. Reading them takes longer than all the rest of the start: once is enough.

@@ -11,11 +11,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
-use hyper::body::Incoming;
 use tower::Service;
 
 use super::body::RequestBody;
 use super::client::SendError;
+use super::pool::AnswerBody;
 use super::route::{Route, Routes};
 use crate::clock::wall;
 use crate::dialect::error::{facts, facts_in_event, safe_message};
@@ -60,14 +60,14 @@ pub enum Reply {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
         /// The rest with what was read of it.
-        body: Rest<Incoming>,
+        body: Rest<AnswerBody>,
     },
     /// A stream at its first content.
     Stream {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
         /// What was held, and the rest.
-        held: Held<Incoming>,
+        held: Held<AnswerBody>,
     },
 }
 
@@ -180,7 +180,7 @@ impl Shared {
         &self,
         route: &Route,
         attempt: &Attempt<Arc<Query>>,
-        response: Response<Incoming>,
+        response: Response<AnswerBody>,
     ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(&mut parts.headers);
@@ -195,7 +195,7 @@ impl Shared {
         }
     }
 
-    async fn stream(&self, route: &Route, slot: SlotId, response: Response<Incoming>) -> Result<Reply, Miss<Answer>> {
+    async fn stream(&self, route: &Route, slot: SlotId, response: Response<AnswerBody>) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(&mut parts.headers);
         match hold(body, &self.limits).await {
@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// An answer with another status than 200.
-    async fn refused(&self, route: &Route, slot: SlotId, response: Response<Incoming>) -> Miss<Answer> {
+    async fn refused(&self, route: &Route, slot: SlotId, response: Response<AnswerBody>) -> Miss<Answer> {
         let (mut parts, body) = response.into_parts();
         let body = match tokio::time::timeout(ERROR_BODY_TIME, whole(body, ERROR_BODY)).await {
             Ok(Ok(Collected::Whole(body))) => body,

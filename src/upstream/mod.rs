@@ -7,8 +7,10 @@ pub mod body;
 pub mod client;
 pub mod connector;
 pub mod exchange;
+pub mod pool;
 pub mod route;
 
-pub use client::{Client, ClientSettings};
+pub use client::{Client, ClientSettings, Clients};
 pub use exchange::{Answer, Exchange, Query, Reply};
+pub use pool::AnswerBody;
 pub use route::{Route, Routes};

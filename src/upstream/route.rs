@@ -22,7 +22,7 @@ pub struct Route {
     pub client: Client,
     /// How its vendor words errors.
     pub family: Family,
-    /// Complete addresses, by [`Route::address`].
+    /// Paths, by [`Route::address`].
     pub addresses: [Uri; 4],
     /// Sent with each request, the credential included.
     pub headers: HeaderMap,
@@ -33,12 +33,12 @@ pub struct Route {
 }
 
 impl Route {
-    /// The addresses of all endpoints under `base`, which ends without a slash.
+    /// The paths of all endpoints below `prefix`, which ends without a slash.
     ///
     /// # Errors
-    /// `base` is no address.
-    pub fn addresses(base: &str) -> Result<[Uri; 4], http::uri::InvalidUri> {
-        let of = |endpoint: Endpoint| format!("{base}{}", endpoint.path()).parse::<Uri>();
+    /// `prefix` is no path.
+    pub fn addresses(prefix: &str) -> Result<[Uri; 4], http::uri::InvalidUri> {
+        let of = |endpoint: Endpoint| format!("{prefix}{}", endpoint.path()).parse::<Uri>();
         let [chat, completions, embeddings, moderations] = Endpoint::ALL.map(of);
         Ok([chat?, completions?, embeddings?, moderations?])
     }

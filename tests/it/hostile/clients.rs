@@ -59,7 +59,12 @@ fn refused() -> Vec<(&'static str, Vec<u8>, u16, &'static str)> {
         ("a body without measure", huge, 413, "request_too_large"),
         ("a long body in chunks", chunked(&many), 413, "request_too_large"),
         ("bad chunks", chunked("zz\r\n{}\r\n"), 400, "incomplete_body"),
-        ("a length that is too short", post("/v1/chat/completions", "content-length: 9\r\n", good.as_bytes()), 400, "invalid_json"),
+        (
+            "a length that is too short",
+            post("/v1/chat/completions", "content-length: 9\r\n", good.as_bytes()),
+            400,
+            "invalid_json",
+        ),
         ("half a body and silence", post("/v1/chat/completions", "content-length: 9\r\n", b"{"), 408, "body_timeout"),
         ("a deadline in the past", deadline, 400, "invalid_header"),
         ("an unknown path", line("GET /v2/chat HTTP/1.1"), 404, "unknown_url"),

@@ -1,0 +1,124 @@
+//! Open connections to one host, for reuse.
+//!
+//! Owns who uses which connection: one request at a time, given back when its answer's body has ended, closed when
+//! the answer is dropped before (which is how an upstream learns that the client left). Refuses to know what is
+//! sent.
+//!
+//! hyper-util's client does the same for many hosts at once. Its look-ups, its request bookkeeping and the task that it
+//! starts for every streamed answer cost a sixth of a whole request; see ARCHITECTURE.md.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::client::conn::http1::SendRequest;
+use tokio::time::Instant;
+
+use super::body::RequestBody;
+use crate::clock;
+
+/// The sending half of a connection.
+pub(super) type Sender = SendRequest<RequestBody>;
+
+/// Connections that nobody uses now, the last used one last.
+#[derive(Debug)]
+pub(super) struct Pool {
+    idle: Mutex<Vec<(Sender, Instant)>>,
+    keep: Duration,
+}
+
+impl Pool {
+    /// An empty pool; an unused connection is dropped after `keep`.
+    pub(super) const fn new(keep: Duration) -> Self {
+        Self { idle: Mutex::new(Vec::new()), keep }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Sender, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection that seems to be alive. The last used one: the others may rest until they are dropped.
+    pub(super) async fn take(&self) -> Option<Sender> {
+        loop {
+            let (mut sender, since) = self.lock().pop()?;
+            if clock::now() - since > self.keep {
+                // Those below it have been unused for even longer.
+                self.lock().clear();
+                return None;
+            }
+            // It was given back at the last byte; its task may still have to notice.
+            if !sender.is_closed() && sender.ready().await.is_ok() {
+                return Some(sender);
+            }
+        }
+    }
+
+    fn put(&self, sender: Sender) {
+        if sender.is_closed() {
+            return;
+        }
+        let now = clock::now();
+        let mut idle = self.lock();
+        let expired = idle.iter().take_while(|(_, since)| now - *since > self.keep).count();
+        idle.drain(..expired);
+        idle.push((sender, now));
+    }
+}
+
+/// The body of an answer, with the connection it comes over.
+#[derive(Debug)]
+pub struct AnswerBody {
+    body: Incoming,
+    lent: Option<(Sender, Arc<Pool>)>,
+}
+
+impl AnswerBody {
+    pub(super) fn new(body: Incoming, sender: Sender, pool: &Arc<Pool>) -> Self {
+        let mut answer = Self { body, lent: Some((sender, Arc::clone(pool))) };
+        answer.give_back_at_end();
+        answer
+    }
+
+    fn give_back_at_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Some((sender, pool)) = self.lent.take() {
+            pool.put(sender);
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) => self.give_back_at_end(),
+            Poll::Ready(None) => self.give_back(),
+            Poll::Ready(Some(Err(_))) => self.lent = None,
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
