@@ -25,13 +25,16 @@ fn sim() -> Sim {
     Sim::start(Script::of(vec![Rule::of(Fault::status(401)).provider("one")])).unwrap()
 }
 
+/// A body, headers, and the trail of its answer.
+type Row = (Value, &'static [(&'static str, &'static str)], &'static str);
+
 const OFF: &[(&str, &str)] = &[("x-backstop-fallbacks", "off")];
 const WHOLE: &str = "one/m1@K=auth:401, two/m2@K1=ok:200";
 const STRICT: &str = "one/m1@K=auth:401";
 
 #[tokio::test]
 async fn what_a_model_means() {
-    let rows: [(Value, &[(&str, &str)], &str); 17] = [
+    let rows: [Row; 17] = [
         (json!({ "model": "default" }), &[], WHOLE),
         (json!({ "model": "one/m1" }), &[], WHOLE),
         (json!({ "model": "m1" }), &[], WHOLE),
