@@ -153,7 +153,7 @@ async fn a_client_lowers_the_deadline_and_never_raises_it() {
     let gateway =
         Gateway::start(&super::lone(&sim.base_url("one"), "cooldowns: { timeout: { first: '1ms', cap: '1ms' } },"))
             .await;
-    for (name, value) in [("x-backstop-deadline-ms", "150"), ("x-litellm-timeout", "0.15")] {
+    for (name, value) in [("x-backstop-deadline-ms", "400"), ("x-litellm-timeout", "0.4")] {
         for stream in [false, true] {
             let answer =
                 gateway.post("/v1/chat/completions", &[(name, value)], &crate::support::chat("default", stream)).await;
@@ -167,7 +167,7 @@ async fn a_client_lowers_the_deadline_and_never_raises_it() {
             gateway.post("/v1/chat/completions", &[(name, value)], &crate::support::chat("default", false)).await;
         assert_eq!((answer.status, &answer.error()["code"]), (400, &"invalid_header".into()), "{name}: {value}");
     }
-    let strict = Gateway::start(&super::lone(&sim.base_url("one"), "run: { deadline: '150ms' },")).await;
+    let strict = Gateway::start(&super::lone(&sim.base_url("one"), "run: { deadline: '400ms' },")).await;
     let more = &[("x-backstop-deadline-ms", "600000")];
     assert_eq!(strict.post("/v1/chat/completions", more, &crate::support::chat("default", false)).await.status, 504);
 }
