@@ -33,7 +33,7 @@ impl World {
     pub fn config(&self, more: &str) -> String {
         format!(
             "{{ providers: {{
-                one: {{ base_url: '{}', timeouts: {{ first_content: '300ms', response_timeout: '300ms' }}, auth: [
+                one: {{ base_url: '{}', timeouts: {{ first_content: '1s', response_timeout: '1s' }}, auth: [
                     {{ key: '{PRIMARY}', profile: 'Primary' }}, {{ key: '{BACKUP}', profile: 'Backup' }}] }},
                 two: {{ base_url: '{}', auth: [{{ key: 'sk-two-primary', profile: 'Primary' }}] }},
             }},

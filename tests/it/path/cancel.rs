@@ -64,6 +64,39 @@ async fn leave_in(phase: Phase) {
     assert_eq!(gateway.metric("backstop_attempts_total", &[]).await, 1.0, "{phase:?}: nothing was tried afterwards");
 }
 
+/// Behind headers that went out before any content.
+#[tokio::test]
+async fn leaving_after_early_headers_cancels_the_upstream() {
+    let upstream = Upstream::start().await;
+    let gateway = Gateway::start(&by_hand(&upstream, "run: { stream_headers_after: '20ms' },")).await;
+    let mut client = gateway.connect().await;
+    client.request("POST", "/v1/chat/completions", &[], chat("default", true).to_string().as_bytes()).await;
+    let mut server = upstream.accept().await;
+    server.asked().await;
+    assert_eq!(client.head().await.status(), 200);
+    client.chunk().await.unwrap();
+    drop(client);
+    server.closed().await;
+    gateway.idle().await;
+    assert_eq!(gateway.metric("backstop_attempts_total", &["outcome=\"abandoned\""]).await, 1.0);
+    assert_eq!(gateway.metric("backstop_cooldowns_total", &[]).await, 0.0);
+}
+
+/// While TLS is shaking hands with somebody who does not.
+#[tokio::test]
+async fn leaving_frees_the_slot_while_its_connection_opens() {
+    let silent = Upstream::start().await;
+    let gateway = Gateway::start(&super::lone(&format!("https://{}/v1", silent.addr), "")).await;
+    let client = ask(&gateway).await;
+    let mut server = silent.accept().await;
+    assert_eq!(in_flight(&gateway).await, 1.0);
+    drop(client);
+    gateway.idle().await;
+    server.closed().await;
+    assert_eq!(gateway.metric("backstop_attempts_total", &["outcome=\"abandoned\""]).await, 1.0);
+    assert_eq!(gateway.metric("backstop_cooldowns_total", &[]).await, 0.0);
+}
+
 async fn in_flight(gateway: &Gateway) -> f64 {
     gateway.metric("backstop_attempts_in_flight", &[]).await
 }

@@ -25,13 +25,16 @@ fn sim() -> Sim {
     Sim::start(Script::of(vec![Rule::of(Fault::status(401)).provider("one")])).unwrap()
 }
 
+/// A body, headers, and the trail of its answer.
+type Row = (Value, &'static [(&'static str, &'static str)], &'static str);
+
 const OFF: &[(&str, &str)] = &[("x-backstop-fallbacks", "off")];
 const WHOLE: &str = "one/m1@K=auth:401, two/m2@K1=ok:200";
 const STRICT: &str = "one/m1@K=auth:401";
 
 #[tokio::test]
 async fn what_a_model_means() {
-    let rows: [(Value, &[(&str, &str)], &str); 17] = [
+    let rows: [Row; 17] = [
         (json!({ "model": "default" }), &[], WHOLE),
         (json!({ "model": "one/m1" }), &[], WHOLE),
         (json!({ "model": "m1" }), &[], WHOLE),
@@ -150,7 +153,7 @@ async fn a_client_lowers_the_deadline_and_never_raises_it() {
     let gateway =
         Gateway::start(&super::lone(&sim.base_url("one"), "cooldowns: { timeout: { first: '1ms', cap: '1ms' } },"))
             .await;
-    for (name, value) in [("x-backstop-deadline-ms", "150"), ("x-litellm-timeout", "0.15")] {
+    for (name, value) in [("x-backstop-deadline-ms", "400"), ("x-litellm-timeout", "0.4")] {
         for stream in [false, true] {
             let answer =
                 gateway.post("/v1/chat/completions", &[(name, value)], &crate::support::chat("default", stream)).await;
@@ -164,7 +167,7 @@ async fn a_client_lowers_the_deadline_and_never_raises_it() {
             gateway.post("/v1/chat/completions", &[(name, value)], &crate::support::chat("default", false)).await;
         assert_eq!((answer.status, &answer.error()["code"]), (400, &"invalid_header".into()), "{name}: {value}");
     }
-    let strict = Gateway::start(&super::lone(&sim.base_url("one"), "run: { deadline: '150ms' },")).await;
+    let strict = Gateway::start(&super::lone(&sim.base_url("one"), "run: { deadline: '400ms' },")).await;
     let more = &[("x-backstop-deadline-ms", "600000")];
     assert_eq!(strict.post("/v1/chat/completions", more, &crate::support::chat("default", false)).await.status, 504);
 }

@@ -9,7 +9,7 @@ use crate::support::{Answer, CALM, Gateway, STREAM_HEAD, Upstream, chat, event, 
 /// A chain of two providers in places of their own; `one` plays the rule, and its limits are short.
 async fn two(rule: Rule) -> (Sim, Sim, Gateway) {
     let (one, two) = (Sim::start(Script::of(vec![rule])).unwrap(), Sim::start(Script::default()).unwrap());
-    let short = "{ first_content: '400ms', response_timeout: '400ms', stall: '300ms' }";
+    let short = "{ first_content: '500ms', response_timeout: '500ms', stall: '1s' }";
     let text = format!(
         "{{ providers: {{ one: {{ base_url: '{}', keys: ['sk-one-1'], timeouts: {short} }},
             two: {{ base_url: '{}', keys: ['sk-two-1'] }} }},

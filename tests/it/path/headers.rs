@@ -99,7 +99,7 @@ async fn when_all_fail_the_client_is_told_everything() {
         for stream in [false, true] {
             let [one, two] = row.faults.clone();
             let rules = vec![Rule::of(one).provider("one"), Rule::of(two).provider("two")];
-            let short = "run: { first_content: '150ms', response_timeout: '150ms', same_target_wait: 0 },";
+            let short = "run: { first_content: '700ms', response_timeout: '700ms', same_target_wait: 0 },";
             let (_sim, gateway) = start(rules, short).await;
             let answer = gateway.post("/v1/chat/completions", &[], &chat("default", stream)).await;
             let what = row.trail;

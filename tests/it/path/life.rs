@@ -232,6 +232,28 @@ async fn after_the_drain_the_number_of_cut_requests_is_told() {
     assert_eq!(gateway.stopped().await, 2.0);
 }
 
+/// A plain request in flight ends too, and so does the wait of one for its second attempt.
+#[tokio::test]
+async fn a_plain_request_ends_while_the_gateway_drains() {
+    let upstream = Upstream::start().await;
+    let mut gateway =
+        Gateway::start(&by_hand(&upstream, "run: { retry_pause_min: '1ms', retry_pause_max: '2ms' },")).await;
+    let mut client = ask(&gateway, false).await;
+    let mut server = upstream.accept().await;
+    server.asked().await;
+    gateway.stop();
+    until("new connections are refused", async || TcpStream::connect(gateway.addr).await.is_err()).await;
+    server.write("HTTP/1.1 500 Oh\r\ncontent-length: 0\r\n\r\n").await;
+    server.asked().await;
+    server.write(plain_answer("still here")).await;
+    let answer = client.answer().await;
+    assert_eq!(
+        (answer.content().as_str(), answer.trail()),
+        ("still here", "one/m1@K=server_error:500, one/m1@K=ok:200")
+    );
+    assert_eq!(gateway.stopped().await, 0.0);
+}
+
 #[tokio::test]
 async fn a_gateway_without_requests_stops_at_once() {
     let upstream = Upstream::start().await;

@@ -1,41 +1,59 @@
 //! Log lines of this thread's runtime, as the JSON that operators get.
+//!
+//! One subscriber for the process, and a buffer for each thread: a subscriber of a thread's own would miss lines whose
+//! place in the code another thread came to first (tracing keeps there whether anybody is interested).
 
+use std::cell::RefCell;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Once;
 
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
 
-/// What was logged since [`Logs::capture`].
-#[derive(Clone, Default)]
-pub struct Logs(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    /// What was logged on this thread, while somebody captures.
+    static LINES: RefCell<Option<Vec<u8>>> = const { RefCell::new(None) };
+}
+
+/// Captures until it is dropped. A test's runtime has one thread, so nobody else's lines get in.
+pub struct Logs(());
 
 impl Logs {
-    /// Captures until the guard is dropped. A test's runtime has one thread, so nobody else's lines get in.
-    pub fn capture() -> (Self, DefaultGuard) {
-        let logs = Self::default();
-        let writer = logs.clone();
-        let lines = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(tracing::Level::INFO);
-        let subscriber = lines.with_writer(move || writer.clone()).finish();
-        (logs, tracing::subscriber::set_default(subscriber))
+    pub fn capture() -> Self {
+        static START: Once = Once::new();
+        START.call_once(|| {
+            let lines = tracing_subscriber::fmt().json().flatten_event(true).with_max_level(tracing::Level::INFO);
+            tracing::subscriber::set_global_default(lines.with_writer(|| Buffer).finish()).unwrap();
+        });
+        tracing::callsite::rebuild_interest_cache();
+        LINES.set(Some(Vec::new()));
+        Self(())
     }
 
-    /// The lines with this message.
-    pub fn lines(&self, message: &str) -> Vec<Value> {
-        let bytes = self.0.lock().unwrap().clone();
+    /// The lines of failovers.
+    pub fn failovers(&self) -> Vec<Value> {
+        let bytes = LINES.with_borrow(|lines| lines.clone().unwrap());
         let text = String::from_utf8(bytes).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"] == message).collect()
-    }
-
-    pub fn failovers(&self) -> Vec<Value> {
-        self.lines("failover")
+        lines.filter(|line| line["message"] == "failover").collect()
     }
 }
 
-impl io::Write for Logs {
+impl Drop for Logs {
+    fn drop(&mut self) {
+        LINES.set(None);
+    }
+}
+
+/// Writes into the buffer of the thread, if it has one.
+struct Buffer;
+
+impl io::Write for Buffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        LINES.with_borrow_mut(|lines| {
+            if let Some(lines) = lines {
+                lines.extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 

@@ -67,7 +67,7 @@ async fn fails_over(row: &Row, stream: bool) {
     let what = format!("{} (stream: {stream})", row.told);
     let rule = Rule::of(row.fault.clone());
     let world = World::start(vec![if row.failing == FIRST { rule.key(PRIMARY) } else { rule }]);
-    let (logs, _guard) = Logs::capture();
+    let logs = Logs::capture();
     let gateway = Gateway::start(&world.config(LONG)).await;
 
     let answer = if stream { gateway.stream("default").await } else { gateway.chat("default").await };
