@@ -46,3 +46,22 @@ impl Connector {
             .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no connection within the connect limit"))?
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn small_writes_are_not_held_back() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri: Uri = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        let socket = Connector::new(tls, Duration::from_secs(10)).connect(&uri).await.unwrap();
+        let MaybeHttpsStream::Http(tcp) = &socket else { panic!("no TLS was asked for") };
+        assert!(tcp.inner().nodelay().unwrap());
+    }
+}
