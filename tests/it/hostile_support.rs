@@ -315,5 +315,6 @@ async fn answer(stream: TcpStream, play: impl Fn(&Asked) -> Vec<Act>) {
 /// An HTTP answer of JSON as bytes.
 pub fn json(status: &str, fields: &str, body: &str) -> Vec<u8> {
     let length = body.len();
-    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{fields}content-length: {length}\r\n\r\n{body}").into()
+    format!("HTTP/1.1 {status}\r\ncontent-type: application/json\r\n{fields}content-length: {length}\r\n\r\n{body}")
+        .into()
 }

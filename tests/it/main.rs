@@ -13,6 +13,7 @@ mod failover;
 mod hostile;
 mod hostile_support;
 mod pairs;
+mod secrets;
 mod sim;
 mod tidy;
 mod wire;

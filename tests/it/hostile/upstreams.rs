@@ -36,18 +36,30 @@ fn useless() -> Vec<(String, Vec<Act>)> {
     let mut all = vec![
         ("gzip nobody asked for", send(json("200 OK", "content-encoding: gzip\r\n", OK))),
         ("brotli in an error", send(json("500 Oops", "content-encoding: br\r\n", "\u{1}\u{2}"))),
-        ("too short a length", send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{OK}"))),
-        ("too long a length", send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{OK}"))),
+        (
+            "too short a length",
+            send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 20\r\n\r\n{OK}")),
+        ),
+        (
+            "too long a length",
+            send(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 9000\r\n\r\n{OK}")),
+        ),
         ("a length that is none", send("HTTP/1.1 200 OK\r\ncontent-length: lots\r\n\r\n{}")),
         ("two lengths", send("HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\n{} ")),
         ("endless headers", endless("HTTP/1.1 200 OK\r\n", b"x-more: and more and more\r\n")),
         ("one endless header", endless("HTTP/1.1 200 OK\r\nx-long: ", &[b'x'; 4096])),
         ("an endless status line", endless("HTTP/1.1 200 ", &[b'O'; 4096])),
-        ("endless chunk extensions", endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;x=", &[b'x'; 4096])),
-        ("endless trailers", endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"x-more: and more\r\n")),
+        (
+            "endless chunk extensions",
+            endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5;x=", &[b'x'; 4096]),
+        ),
+        (
+            "endless trailers",
+            endless("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n", b"x-more: and more\r\n"),
+        ),
         ("endless early hints", endless("", b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n")),
         ("an endless error", endless("HTTP/1.1 500 Oops\r\ncontent-type: text/plain\r\n\r\n", &[b'e'; 4096])),
-        ("an endless page", endless("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>", b"")),
+        ("an endless page", endless("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\n\r\n<html>", &[b'h'; 4096])),
         ("garbage", send(b"\x00\x01\x02 garbage \xff\xfe\r\n\r\n".as_slice())),
         ("another protocol", send("SSH-2.0-OpenSSH_9.6\r\n")),
         ("nothing", send("")),
@@ -59,24 +71,45 @@ fn useless() -> Vec<(String, Vec<Act>)> {
         ("no content", send("HTTP/1.1 204 No Content\r\n\r\n")),
         ("not modified", send("HTTP/1.1 304 Not Modified\r\n\r\n")),
         ("partial content", send(json("206 Partial Content", "content-range: bytes 0-1/2\r\n", OK))),
-        ("another protocol, politely", send("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n")),
+        (
+            "another protocol, politely",
+            send("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n"),
+        ),
         ("a status of its own", send(json("999 Whatever", "", "{}"))),
         ("a status of two digits", send("HTTP/1.1 99 Low\r\n\r\n")),
         ("a page that forbids", send(html("403 Forbidden"))),
-        ("a deep error", send(json("500 Oops", "", &format!("{{\"error\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000))))),
-        ("a long error", send(json("503 Oops", "", &format!("{{\"error\":{{\"message\":\"{}\"}}}}", "x".repeat(400_000))))),
-        ("an error that is no UTF-8", send([b"HTTP/1.1 500 Oops\r\n\r\n{\"error\":{\"message\":\"\xff\xfe\"}}".as_slice()].concat())),
-        ("an error of odd types", send(json("500 Oops", "", r#"{"error":{"message":{"a":[1]},"type":7,"code":[null]}}"#))),
+        (
+            "a deep error",
+            send(json("500 Oops", "", &format!("{{\"error\":{}{}}}", "[".repeat(50_000), "]".repeat(50_000)))),
+        ),
+        (
+            "a long error",
+            send(json("503 Oops", "", &format!("{{\"error\":{{\"message\":\"{}\"}}}}", "x".repeat(400_000)))),
+        ),
+        (
+            "an error that is no UTF-8",
+            send([b"HTTP/1.1 500 Oops\r\n\r\n{\"error\":{\"message\":\"\xff\xfe\"}}".as_slice()].concat()),
+        ),
+        (
+            "an error of odd types",
+            send(json("500 Oops", "", r#"{"error":{"message":{"a":[1]},"type":7,"code":[null]}}"#)),
+        ),
     ]
     .into_iter()
     .map(|(name, acts)| (name.to_owned(), acts))
     .collect::<Vec<_>>();
-    let odd = ["-1", "1e400", "NaN", "inf", "99999999999999999999", "0x10", "\u{7}", "", "soon", "1.5.5", "-0", "1e-400"];
+    let odd =
+        ["-1", "1e400", "NaN", "inf", "99999999999999999999", "0x10", "\u{7}", "", "soon", "1.5.5", "-0", "1e-400"];
     let dates = ["Fri, 31 Dec 9999 23:59:59 GMT", "Thu, 01 Jan 1970 00:00:00 GMT", "Fri, 99 Foo 0000 99:99:99 GMT"];
     for value in odd.into_iter().chain(dates) {
-        let fields = format!("retry-after: {value}\r\nretry-after-ms: {value}\r\nx-ratelimit-reset-requests: {value}\r\n\
-                              anthropic-ratelimit-requests-reset: {value}\r\nx-ratelimit-remaining-requests: {value}\r\n");
-        let body = format!(r#"{{"error":{{"message":"try again in {}s","details":[{{"retryDelay":"{value}s"}}]}}}}"#, "9".repeat(40));
+        let fields = format!(
+            "retry-after: {value}\r\nretry-after-ms: {value}\r\nx-ratelimit-reset-requests: {value}\r\n\
+                              anthropic-ratelimit-requests-reset: {value}\r\nx-ratelimit-remaining-requests: {value}\r\n"
+        );
+        let body = format!(
+            r#"{{"error":{{"message":"try again in {}s","details":[{{"retryDelay":"{value}s"}}]}}}}"#,
+            "9".repeat(40)
+        );
         all.push((format!("retry after {value:?}"), send(json("429 Slow Down", &fields, &body.replace('\u{7}', "")))));
     }
     all
@@ -88,6 +121,7 @@ async fn an_answer_that_is_none_is_hidden_by_the_next_slot() {
     for (name, acts) in useless() {
         let upstream = Upstream::start(move |_| acts.clone());
         for stream in [false, true] {
+            println!("{name}, stream: {stream}");
             let gate = gate(upstream.addr, &sim, QUICK);
             let reply = once(gate.addr, &chat(&ask("default", stream))).await.expect("an answer");
             let trail = reply.header("x-backstop-trail").unwrap_or_default().to_owned();
@@ -146,7 +180,8 @@ async fn a_vendors_words_cannot_forge_headers_or_events() {
     let words = r"no such thing\r\nset-cookie: evil=1\r\n\r\ndata: [DONE]\n\ndata: {\u0022choices\u0022:1}\n\n";
     let error = format!(r#"{{"error":{{"message":"{words}","type":"invalid_request_error","code":"a\r\nb: c"}}}}"#);
     let sim = healthy();
-    let refusing = Upstream::saying(json("400 Bad Request", "set-cookie: evil=2\r\nx-backstop-provider: me\r\n", &error));
+    let refusing =
+        Upstream::saying(json("400 Bad Request", "set-cookie: evil=2\r\nx-backstop-provider: me\r\n", &error));
     let gate_a = gate(refusing.addr, &sim, QUICK);
     let reply = once(gate_a.addr, &chat(&ask("default", false))).await.expect("an answer");
     assert_eq!(reply.status, 400, "the first target's refusal is returned");
@@ -167,16 +202,25 @@ async fn odd_streams_end_honestly() {
     let big = "x".repeat(4 << 20);
     let bodies: Vec<(&str, Vec<u8>, Option<usize>)> = vec![
         ("a frame of 4 MiB", [chunk(&big), FINISH.to_owned()].concat().into_bytes(), Some(big.len())),
-        ("4 MiB behind content", [chunk("a"), chunk(&big), FINISH.to_owned()].concat().into_bytes(), Some(big.len() + 1)),
+        (
+            "4 MiB behind content",
+            [chunk("a"), chunk(&big), FINISH.to_owned()].concat().into_bytes(),
+            Some(big.len() + 1),
+        ),
         ("CRLF", [chunk("ab"), FINISH.to_owned()].concat().replace('\n', "\r\n").into_bytes(), Some(2)),
-        ("a BOM", [b"\xef\xbb\xbf".to_vec(), chunk("ab").into_bytes(), FINISH.into()].concat(), Some(2)),
+        ("a BOM", [b"\xef\xbb\xbf".to_vec(), chunk("ab").into_bytes(), FINISH.into()].concat(), None),
         (
             "a chunk that is no UTF-8",
-            [chunk("ab").into_bytes(), b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n".to_vec(), FINISH.into()].concat(),
+            [
+                chunk("ab").into_bytes(),
+                b"data: {\"choices\":[{\"delta\":{\"content\":\"\xff\xfe\"}}]}\n\n".to_vec(),
+                FINISH.into(),
+            ]
+            .concat(),
             None,
         ),
         ("NULs", [chunk("ab").into_bytes(), b"data: \0\0\0\n\n".to_vec(), FINISH.into()].concat(), None),
-        ("a stream after its end", [chunk("ab"), FINISH.to_owned(), chunk("cd")].concat().into_bytes(), Some(2)),
+        ("two ends", [chunk("ab"), FINISH.to_owned(), "data: [DONE]\n\n".to_owned()].concat().into_bytes(), Some(2)),
     ];
     let sim = healthy();
     for (name, body, length) in bodies {
