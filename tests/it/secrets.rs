@@ -128,8 +128,11 @@ async fn no_fault_shows_a_key() {
     assert!(lines.contains("failover") && lines.contains("TRACE") | lines.contains("DEBUG"), "the log was captured");
 }
 
+/// A name, and the answer to a request.
+type Echo = (&'static str, fn(&Asked) -> Vec<u8>);
+
 /// What a vendor can do with the key it was sent, but put it into a good answer.
-fn echoes() -> Vec<(&'static str, fn(&Asked) -> Vec<u8>)> {
+fn echoes() -> Vec<Echo> {
     vec![
         ("a refusal", |asked| json("400 Bad Request", "", &error(asked))),
         ("an error of the key", |asked| json("401 Unauthorized", "", &error(asked))),
