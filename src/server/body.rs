@@ -46,7 +46,7 @@ impl Body for ReplyBody {
         match self.get_mut() {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(relay) => relay.as_mut().poll_frame(context).map_err(|never| match never {}),
-            Self::Long(body) => Pin::new(body.as_mut()).poll_frame(context).map_err(BoxError::from),
+            Self::Long(body) => Pin::new(body.as_mut()).poll_frame(context),
             Self::Late(late) => late.as_mut().poll_frame(context).map_err(|never| match never {}),
             Self::Routed(body) => Pin::new(body).poll_frame(context).map_err(BoxError::from),
         }

@@ -26,6 +26,7 @@ use crate::policy::chain::Chain;
 use crate::policy::run::Verdict;
 use crate::stream::gate::{Collected, whole};
 use crate::stream::relay::Relay;
+use crate::upstream::route::shows;
 use crate::upstream::{Answer, Query, Reply};
 
 const VENDOR_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -145,7 +146,7 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             (ReplyBody::full(body), "application/json", request_id)
         }
         Reply::Long { request_id, body } => {
-            let body = LongBody::new(body, lease, account);
+            let body = LongBody::new(body, lease, account, stall);
             (ReplyBody::Long(Box::new(body)), "application/json", request_id)
         }
         Reply::Stream { request_id, held } => {
@@ -198,12 +199,17 @@ pub(super) fn composed(state: &State, gave_up: &GaveUp<Answer>) -> ApiError {
 /// The vendor's own words, redacted: only where they say more than a list of attempts.
 fn vendors_answer(state: &State, gave_up: &GaveUp<Answer>) -> Option<Response<ReplyBody>> {
     let answer = gave_up.answer.as_deref()?;
+    // A redirect or an empty 204 is no answer to an API's client.
+    if !answer.status.is_client_error() && !answer.status.is_server_error() {
+        return None;
+    }
     let secrets: Vec<&str> = state.routes.secrets().collect();
     let body = Bytes::from(redact(&answer.body, &secrets).into_owned());
     let mut response = Response::new(ReplyBody::full(body));
     *response.status_mut() = answer.status;
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(header::CONTENT_TYPE, answer.content_type.clone().unwrap_or(json));
+    let content_type = answer.content_type.clone().filter(|kind| !shows(kind, state.routes.secrets()));
+    response.headers_mut().insert(header::CONTENT_TYPE, content_type.unwrap_or(json));
     response.headers_mut().insert("x-should-retry", HeaderValue::from_static("false"));
     Some(response)
 }

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State as Shared};
 use axum::http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -118,12 +119,15 @@ async fn list_models(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> a
 
 async fn get_model(
     Shared(state): Shared<Arc<State>>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> axum::response::Response {
     if !state.client_keys.admit(&headers) {
         return routed(&ApiError::wrong_key());
     }
+    let Ok(Path(id)) = id else {
+        return routed(&ApiError::request(StatusCode::BAD_REQUEST, "invalid_url", "the path is not UTF-8"));
+    };
     match models::get(&state, &id) {
         Ok(model) => ([(header::CONTENT_TYPE, "application/json")], model.to_string()).into_response(),
         Err(error) => routed(&error),

@@ -4,11 +4,14 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::Sleep;
 
+use super::body::BoxError;
 use super::state::State;
 use crate::dialect::openai_chat::request::Endpoint;
 use crate::dialect::openai_chat::response::Usage;
@@ -17,7 +20,7 @@ use crate::failover::Lease;
 use crate::policy::failure::{Failure, Kind, Scope};
 use crate::policy::time::Instant;
 use crate::stream::gate::Rest;
-use crate::stream::relay::{End, Ending};
+use crate::stream::relay::{Break, End, Ending};
 use crate::stream::tap::Tally;
 use crate::upstream::AnswerBody;
 
@@ -125,28 +128,42 @@ pub fn count_tokens(state: &State, lease: &Lease, usage: Option<Usage>) {
     metrics.completion_tokens.inc_by(usage.completion_tokens);
 }
 
-/// A long answer on its way: complete when its last byte was read.
+/// A long answer on its way: complete when its last byte was read, cut when none comes for the stall limit.
 pub struct LongBody {
     body: Rest<AnswerBody>,
     lease: Option<Lease>,
+    stall: Duration,
+    /// Armed while the upstream is silent.
+    silence: Option<Pin<Box<Sleep>>>,
     _account: Account,
 }
 
 impl LongBody {
     /// Passes on `body`.
     #[must_use]
-    pub const fn new(body: Rest<AnswerBody>, lease: Lease, account: Account) -> Self {
-        Self { body, lease: Some(lease), _account: account }
+    pub const fn new(body: Rest<AnswerBody>, lease: Lease, account: Account, stall: Duration) -> Self {
+        Self { body, lease: Some(lease), stall, silence: None, _account: account }
+    }
+
+    /// The next bytes, or the end of patience.
+    fn poll_body(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
+            self.silence = None;
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
+        }
+        let stall = self.stall;
+        ready!(self.silence.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall))).as_mut().poll(context));
+        Poll::Ready(Some(Err(BoxError::from(Break::Stalled.message()))))
     }
 }
 
 impl Body for LongBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
-    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(context);
+        let polled = this.poll_body(context);
         match &polled {
             Poll::Ready(None) => {
                 if let Some(lease) = this.lease.take() {

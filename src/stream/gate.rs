@@ -231,6 +231,14 @@ pub struct Rest<B> {
     body: B,
 }
 
+impl<B> Rest<B> {
+    /// The first byte that is no white space, of what was read.
+    #[must_use]
+    pub fn begins(&self) -> Option<u8> {
+        self.chunks.as_slice().iter().find_map(|chunk| chunk.trim_ascii_start().first().copied())
+    }
+}
+
 impl<B> Body for Rest<B>
 where
     B: Body<Data = Bytes> + Unpin,

@@ -16,7 +16,7 @@ use tower::Service;
 use super::body::RequestBody;
 use super::client::SendError;
 use super::pool::AnswerBody;
-use super::route::{Route, Routes};
+use super::route::{Route, Routes, shows};
 use crate::clock::wall;
 use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
@@ -27,6 +27,7 @@ use crate::policy::classify::{Facts, Overrides, classify};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::time::Instant;
+use crate::secret::Secret;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
 
 /// What the client asked, as every attempt sends it.
@@ -183,9 +184,13 @@ impl Shared {
         response: Response<AnswerBody>,
     ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
-        let request_id = request_id(&mut parts.headers);
+        let request_id = request_id(route, &mut parts.headers);
         let body = match whole(body, self.limits.whole_bytes).await {
             Ok(Collected::Whole(body)) => body,
+            // Nobody reads it, but a page or a text is no answer at any length.
+            Ok(Collected::Long(body)) if body.begins() != Some(b'{') => {
+                return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
+            }
             Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, body }),
             Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
         };
@@ -197,7 +202,7 @@ impl Shared {
 
     async fn stream(&self, route: &Route, slot: SlotId, response: Response<AnswerBody>) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
-        let request_id = request_id(&mut parts.headers);
+        let request_id = request_id(route, &mut parts.headers);
         match hold(body, &self.limits).await {
             Ok(held) => Ok(Reply::Stream { request_id, held }),
             Err(GateError::Event(data)) => Err(self.bad_200(route, slot, &parts.headers, data)),
@@ -272,8 +277,9 @@ fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody>
     request
 }
 
-fn request_id(headers: &mut HeaderMap) -> Option<HeaderValue> {
-    headers.remove(REQUEST_ID).or_else(|| headers.remove(ANTHROPIC_REQUEST_ID))
+fn request_id(route: &Route, headers: &mut HeaderMap) -> Option<HeaderValue> {
+    let id = headers.remove(REQUEST_ID).or_else(|| headers.remove(ANTHROPIC_REQUEST_ID))?;
+    (!shows(&id, route.secret.iter().map(Secret::expose))).then_some(id)
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

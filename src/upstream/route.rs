@@ -94,3 +94,10 @@ impl Routes {
         self.0.iter().filter_map(|route| route.secret.as_ref().map(Secret::expose))
     }
 }
+
+/// Whether a vendor's header echoes one of `secrets`: then it is not passed on.
+#[must_use]
+pub fn shows<'a>(value: &HeaderValue, mut secrets: impl Iterator<Item = &'a str>) -> bool {
+    // Shorter ones are words of any text (see `dialect::error::redact`).
+    secrets.any(|secret| secret.len() >= 6 && memchr::memmem::find(value.as_bytes(), secret.as_bytes()).is_some())
+}

@@ -236,7 +236,6 @@ pub enum Act {
 /// A request as an upstream sees it.
 pub struct Asked {
     pub authorization: String,
-    pub stream: bool,
 }
 
 /// An upstream that answers each connection's first request with its acts, and hangs up.
@@ -295,8 +294,7 @@ async fn answer(stream: TcpStream, play: impl Fn(&Asked) -> Vec<Act>) {
     if stream.read_exact(&mut body).await.is_err() {
         return;
     }
-    let stream_wanted = String::from_utf8_lossy(&body).contains("\"stream\":true");
-    for act in play(&Asked { authorization, stream: stream_wanted }) {
+    for act in play(&Asked { authorization }) {
         match act {
             Act::Send(bytes) => {
                 if stream.write_all(&bytes).await.is_err() {

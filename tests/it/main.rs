@@ -16,6 +16,7 @@ mod hostile_support;
 mod pairs;
 mod path;
 mod scenario_article;
+mod secrets;
 mod sim;
 mod support;
 mod tidy;

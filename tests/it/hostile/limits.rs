@@ -14,7 +14,7 @@ fn long_head() -> Vec<u8> {
 
 #[tokio::test]
 async fn a_very_long_answer_passes_unread() {
-    let upstream = Upstream::start(|_| vec![Act::Send(long_head()), Act::Send(vec![b'x'; LONG])]);
+    let upstream = Upstream::start(|_| vec![Act::Send(long_head()), Act::Send(vec![b'{'; LONG])]);
     let sim = healthy();
     let gate = gate(upstream.addr, &sim, "");
     let reply = once(gate.addr, &chat(&ask("default", false))).await.expect("an answer");
@@ -26,7 +26,7 @@ async fn a_very_long_answer_passes_unread() {
 async fn a_very_long_answer_that_breaks_or_stalls_is_cut() {
     for stalls in [false, true] {
         let end = if stalls { vec![Act::Hold] } else { Vec::new() };
-        let begun = vec![Act::Send(long_head()), Act::Send(vec![b'x'; LONG - 10])];
+        let begun = vec![Act::Send(long_head()), Act::Send(vec![b'{'; LONG - 10])];
         let upstream = Upstream::start(move |_| [begun.clone(), end.clone()].concat());
         let sim = healthy();
         let gate = gate(upstream.addr, &sim, "run: { stall: '300ms' }");
