@@ -135,7 +135,7 @@ impl<'a> Tables<'a> {
         self.names.providers.push(provider.name.clone());
         let keys = provider.keys.iter().map(|key| {
             self.names.keys.push(format!("{}@{}", provider.name, key.name));
-            self.ledger.add_key(key.disabled)
+            self.ledger.add_key(key.disabled || provider.unserved.is_some())
         });
         let keys = keys.collect();
         self.keys.push(keys);

@@ -29,7 +29,7 @@ impl FailoverLayer {
         observer: Arc<dyn Observer>,
         random: Arc<dyn Fn() -> u64 + Send + Sync>,
     ) -> Self {
-        Self { shared: Arc::new(Shared { ledger, observer, clock, settings, random }) }
+        Self { shared: Arc::new(Shared { ledger, observer, clock, settings: Arc::new(settings), random }) }
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) struct Shared {
     pub ledger: Arc<SharedLedger>,
     pub observer: Arc<dyn Observer>,
     pub clock: Clock,
-    pub settings: RunSettings,
+    pub settings: Arc<RunSettings>,
     pub random: Arc<dyn Fn() -> u64 + Send + Sync>,
 }
 

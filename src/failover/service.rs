@@ -43,6 +43,8 @@ pub struct Attempt<Q> {
     pub level: usize,
     /// What to send.
     pub request: Q,
+    /// When it began.
+    pub started: Instant,
 }
 
 impl<Q> Attempt<Q> {
@@ -120,7 +122,9 @@ where
     }
 
     fn call(&mut self, errand: Errand<Q>) -> Self::Future {
-        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), errand))
+        let Errand { plan, request, id, arrived } = errand;
+        let run = Run::new(plan, Arc::clone(&self.shared.settings));
+        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), run, request, (id, arrived)))
     }
 }
 
@@ -133,14 +137,18 @@ struct Fallen {
     change: Option<Change>,
 }
 
-async fn walk<S, Q, R, A>(inner: S, shared: Arc<Shared>, errand: Errand<Q>) -> Result<Served<R>, GaveUp<A>>
+async fn walk<S, Q, R, A>(
+    inner: S,
+    shared: Arc<Shared>,
+    mut run: Run,
+    request: Q,
+    (id, arrived): (u64, Instant),
+) -> Result<Served<R>, GaveUp<A>>
 where
     S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone,
     Q: Clone,
 {
-    let Errand { plan, request, id, arrived } = errand;
-    let chain = Arc::clone(&plan.chain);
-    let mut run = Run::new(plan, shared.settings);
+    let chain = Arc::clone(&run.plan().chain);
     let mut answers: Vec<(usize, Box<A>)> = Vec::new();
     let mut fallen: Option<Fallen> = None;
     let mut waited = Duration::ZERO;
@@ -164,7 +172,8 @@ where
         report(&shared, &chain, id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
         let Try { permit, no, level, limit, .. } = tried;
         let mut lease = Lease::new(&shared, &chain, level, permit, now);
-        let attempt = Attempt { slot: lease.slot(), chain: Arc::clone(&chain), level, request: request.clone() };
+        let attempt =
+            Attempt { slot: lease.slot(), chain: Arc::clone(&chain), level, request: request.clone(), started: now };
         let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
         let miss = match outcome {
             Ok(Ok(reply)) => {

@@ -32,6 +32,8 @@ use crate::upstream::{Answer, Query, Reply};
 const VENDOR_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+const EVENT_STREAM: &str = "text/event-stream";
+
 /// What the failover layer brings back.
 pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
 
@@ -151,17 +153,18 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
         }
         Reply::Stream { request_id, held } => {
             let relay = Relay::new(held, Tail::new(state, lease, account, id), stall);
-            (ReplyBody::Stream(Box::pin(relay)), "text/event-stream", request_id)
+            (ReplyBody::Stream(Box::pin(relay)), EVENT_STREAM, request_id)
         }
     };
     let mut response = Response::new(body);
-    *response.headers_mut() = HeaderMap::with_capacity(16);
+    // Enough for all of them: a map that grows costs more than it holds.
+    *response.headers_mut() = HeaderMap::with_capacity(if content_type == EVENT_STREAM { 16 } else { 12 });
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(vendor_id) = vendor_id {
         headers.insert(VENDOR_ID, vendor_id);
     }
-    if content_type == "text/event-stream" {
+    if content_type == EVENT_STREAM {
         no_buffering(headers);
     }
     stamp(headers, state, &Told { id, entries: &entries, chain, served: Some(slot), overhead });
@@ -217,7 +220,7 @@ fn vendors_answer(state: &State, gave_up: &GaveUp<Answer>) -> Option<Response<Re
 fn late(state: &Arc<State>, walk: Walk, account: Account, id: u64) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::Late(Box::pin(LateBody::new(state, walk, account, id))));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     no_buffering(headers);
     stamp_id(headers, id);
     response

@@ -29,22 +29,22 @@ const PASSED_ON: [&str; 9] = [
 
 /// What a client's headers say to the gateway and to the vendor, read in one pass.
 #[derive(Debug, Default)]
-pub struct Wishes {
+pub struct Wishes<'a> {
     /// Passed on to the vendor.
     pub passed_on: HeaderMap,
     /// The length of the body, if it was announced.
     pub content_length: Option<u64>,
-    content_type: Option<HeaderValue>,
-    fallbacks: Option<HeaderValue>,
-    deadline_ms: Option<HeaderValue>,
-    litellm_timeout: Option<HeaderValue>,
-    session: Option<HeaderValue>,
+    content_type: Option<&'a HeaderValue>,
+    fallbacks: Option<&'a HeaderValue>,
+    deadline_ms: Option<&'a HeaderValue>,
+    litellm_timeout: Option<&'a HeaderValue>,
+    session: Option<&'a HeaderValue>,
 }
 
-impl Wishes {
+impl<'a> Wishes<'a> {
     /// Reads the headers of a request.
     #[must_use]
-    pub fn read(headers: &HeaderMap) -> Self {
+    pub fn read(headers: &'a HeaderMap) -> Self {
         let mut wishes = Self::default();
         for (name, value) in headers {
             let place = match name.as_str() {
@@ -64,7 +64,7 @@ impl Wishes {
                     continue;
                 }
             };
-            *place = Some(value.clone());
+            *place = Some(value);
         }
         wishes
     }
@@ -72,7 +72,7 @@ impl Wishes {
     /// Whether the body can be JSON, by its type.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        self.content_type.as_ref().is_none_or(|value| {
+        self.content_type.is_none_or(|value| {
             let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
             essence.trim_ascii().eq_ignore_ascii_case(b"application/json")
         })
@@ -86,7 +86,7 @@ impl Wishes {
 pub fn plan(
     state: &State,
     endpoint: Endpoint,
-    wishes: &Wishes,
+    wishes: &Wishes<'_>,
     head: &Head<'_>,
     now: Instant,
 ) -> Result<Plan, ApiError> {
@@ -104,7 +104,7 @@ pub fn plan(
     })
 }
 
-fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes, head: &Head<'_>) -> Result<Choice, ApiError> {
+fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes<'_>, head: &Head<'_>) -> Result<Choice, ApiError> {
     let resolve =
         |model: &str| state.catalog.resolve(model).map_err(|unknown| ApiError::unknown_model(model, &unknown));
     let strict = head.disable_fallbacks || is_off(wishes);
@@ -140,21 +140,21 @@ fn own_chain<'a>(head: &'a Head<'_>) -> Option<Vec<&'a str>> {
     (!names.is_empty()).then_some(names)
 }
 
-fn is_off(wishes: &Wishes) -> bool {
-    wishes.fallbacks.as_ref().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
+fn is_off(wishes: &Wishes<'_>) -> bool {
+    wishes.fallbacks.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"off"))
 }
 
 /// The time the client gives: `x-backstop-deadline-ms`, or LiteLLM's `x-litellm-timeout` in seconds.
-fn deadline(wishes: &Wishes) -> Result<Option<Duration>, ApiError> {
+fn deadline(wishes: &Wishes<'_>) -> Result<Option<Duration>, ApiError> {
     let wrong = |name: &str, wanted: &str| {
         ApiError::request(StatusCode::BAD_REQUEST, "invalid_header", format!("the header `{name}` must be {wanted}"))
     };
-    if let Some(value) = &wishes.deadline_ms {
+    if let Some(value) = wishes.deadline_ms {
         let millis = value.to_str().ok().and_then(|text| text.trim().parse::<u64>().ok()).filter(|millis| *millis > 0);
         let millis = millis.ok_or_else(|| wrong("x-backstop-deadline-ms", "a whole number of milliseconds above 0"))?;
         return Ok(Some(Duration::from_millis(millis)));
     }
-    if let Some(value) = &wishes.litellm_timeout {
+    if let Some(value) = wishes.litellm_timeout {
         let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
         let time =
             seconds.filter(|seconds| *seconds > 0.0).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -164,8 +164,8 @@ fn deadline(wishes: &Wishes) -> Result<Option<Duration>, ApiError> {
 }
 
 /// What keeps a session together: `x-session-id`, then `prompt_cache_key`, then `user`; hashed (FNV-1a, 64 bit).
-fn session(wishes: &Wishes, head: &Head<'_>) -> Option<u64> {
-    let named = wishes.session.as_ref().map(HeaderValue::as_bytes);
+fn session(wishes: &Wishes<'_>, head: &Head<'_>) -> Option<u64> {
+    let named = wishes.session.map(HeaderValue::as_bytes);
     let named = named.or_else(|| head.prompt_cache_key.as_deref().map(str::as_bytes));
     let named = named.or_else(|| head.user.as_deref().map(str::as_bytes))?;
     Some(

@@ -9,6 +9,7 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
+use crate::dialect::openai_chat::repeat::Repeat;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::openai_chat::stream::{Signal, is_plain, scan};
 use crate::framing::sse::{Block, Event, Frames, events};
@@ -58,6 +59,7 @@ pub enum Judged {
 #[derive(Debug)]
 pub struct Tap {
     frames: Frames,
+    repeat: Repeat,
     tally: Tally,
     content: bool,
     finished: bool,
@@ -71,7 +73,14 @@ impl Tap {
     /// Before the first byte.
     #[must_use]
     pub fn new(frame_bytes: usize) -> Self {
-        Self { frames: Frames::new(frame_bytes), tally: Tally::default(), content: false, finished: false, done: false }
+        Self {
+            frames: Frames::new(frame_bytes),
+            repeat: Repeat::default(),
+            tally: Tally::default(),
+            content: false,
+            finished: false,
+            done: false,
+        }
     }
 
     /// Takes a chunk of the upstream; then [`pull`](Self::pull) until it is used up.
@@ -89,10 +98,17 @@ impl Tap {
         self.sift(block, Some(commit), false)
     }
 
-    /// Reads a block after commit. The usual one, a single chunk of the answer, costs three passes of a byte finder.
+    /// Reads a block after commit. The usual one, a chunk like the one before, costs two comparisons; any other single
+    /// chunk of the answer three passes of a byte finder.
     pub fn pass(&mut self, block: Bytes) -> Passed {
-        if !self.finished && single(&block).is_some_and(is_plain) {
-            return Passed { bytes: block, stop: None, fed: true };
+        if !self.finished {
+            if self.repeat.fits(&block) {
+                return Passed { bytes: block, stop: None, fed: true };
+            }
+            if single(&block).is_some_and(is_plain) {
+                self.repeat.learn(&block);
+                return Passed { bytes: block, stop: None, fed: true };
+            }
         }
         passed(self.sift(block, None, false))
     }

@@ -153,12 +153,11 @@ impl Service<Attempt<Arc<Query>>> for Exchange {
 impl Shared {
     async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
         let route = self.routes.of(attempt.slot);
-        let started = self.clock.now();
         let response = route
             .client
             .send(|| request(route, attempt))
             .await
-            .map_err(|error| self.no_answer(&error, attempt.slot, started))?;
+            .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
             return Err(self.refused(route, attempt.slot, response).await);
         }
@@ -171,7 +170,8 @@ impl Shared {
             return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
         }
         if attempt.request.stream {
-            self.stream(route, attempt.slot, response).await
+            // Boxed: what a stream holds would make every other answer's future as large.
+            Box::pin(self.stream(route, attempt.slot, response)).await
         } else {
             self.whole(route, attempt, response).await
         }

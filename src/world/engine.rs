@@ -15,7 +15,7 @@ use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{self, Changes, Ledger, Permit};
 use crate::policy::run::{Plan, Run, Step, Try};
-use crate::policy::settings::Jitter;
+use crate::policy::settings::{Jitter, RunSettings};
 use crate::policy::time::Instant;
 
 /// What came of all requests.
@@ -80,6 +80,7 @@ struct Sleeper {
 
 struct World<'a, W> {
     scenario: &'a Scenario,
+    run: Arc<RunSettings>,
     witness: &'a mut W,
     ledger: Ledger,
     upstreams: Upstreams,
@@ -98,6 +99,7 @@ struct World<'a, W> {
 pub fn simulate<W: Witness>(scenario: &Scenario, witness: &mut W) -> Outcome {
     let mut world = World {
         scenario,
+        run: Arc::new(scenario.run),
         witness,
         ledger: scenario.topology.ledger(scenario.cooldowns),
         upstreams: Upstreams::new(scenario.faults.clone(), scenario.seed ^ 1),
@@ -188,7 +190,7 @@ impl<W: Witness> World<'_, W> {
             same_model: false,
             deadline: self.now + errand.deadline,
         };
-        let run = Some(Run::new(plan, self.scenario.run));
+        let run = Some(Run::new(plan, Arc::clone(&self.run)));
         let state = State::Waiting { seen: None, queue: None };
         self.requests.push(Live { run, errand, generation: 0, state });
         self.tally.requests += 1;

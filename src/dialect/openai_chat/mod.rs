@@ -4,6 +4,7 @@
 //! parsed and written again here: they pass.
 
 mod needs;
+pub mod repeat;
 pub mod request;
 pub mod response;
 mod shape;

@@ -38,7 +38,7 @@ struct Retry {
 #[derive(Debug)]
 pub struct Run {
     plan: Plan,
-    settings: RunSettings,
+    settings: Arc<RunSettings>,
     entries: Entries,
     made: u32,
     /// Bit per level: not asked again in this request.
@@ -59,7 +59,7 @@ pub struct Run {
 impl Run {
     /// A request that has tried nothing yet.
     #[must_use]
-    pub const fn new(plan: Plan, settings: RunSettings) -> Self {
+    pub const fn new(plan: Plan, settings: Arc<RunSettings>) -> Self {
         Self {
             plan,
             settings,

@@ -83,7 +83,7 @@ impl Table {
     }
 
     fn planned(&self, plan: Plan) -> Request {
-        Request { run: Run::new(plan, self.settings), pending: None }
+        Request { run: Run::new(plan, std::sync::Arc::new(self.settings)), pending: None }
     }
 
     fn pass(&mut self, millis: u64) {
