@@ -18,6 +18,7 @@ use crate::policy::classify::{Family, Override, Overrides};
 use crate::policy::id::{EndpointId, KeyId, ProviderId, SlotId};
 use crate::policy::ledger::{Ledger, SlotInfo};
 use crate::policy::run::MAX_LEVELS;
+use crate::server::headers::Ready;
 use crate::server::keys::ClientKeys;
 use crate::server::{ServeOptions, State};
 use crate::stream::gate::GateLimits;
@@ -82,6 +83,7 @@ pub fn build(config: &Config) -> Result<Gateway, BuildError> {
         exchange,
         ledger,
         routes,
+        ready: Ready::new(&names),
         names,
         metrics,
         clock,

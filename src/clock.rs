@@ -23,7 +23,7 @@ impl Clock {
     /// Time since the start.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::from_micros(u64::try_from(self.origin.elapsed().as_micros()).unwrap_or(u64::MAX))
+        Instant::from_origin(self.origin.elapsed())
     }
 
     /// The same point for tokio's timers.

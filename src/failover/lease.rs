@@ -88,14 +88,25 @@ impl Lease {
         self.close(Outcome::Complete);
     }
 
+    /// The answer was complete at `at`, just now: spares a look at the clock.
+    pub fn complete_at(mut self, at: Instant) {
+        self.close_at(Outcome::Complete, at);
+    }
+
     /// The attempt failed. Returns what that changed.
     pub fn fail(mut self, failure: &Failure) -> Settled {
         self.close(Outcome::Failed(failure))
     }
 
     fn close(&mut self, outcome: Outcome<'_>) -> Settled {
+        if self.permit.is_none() {
+            return Settled::default();
+        }
+        self.close_at(outcome, self.shared.clock.now())
+    }
+
+    fn close_at(&mut self, outcome: Outcome<'_>, now: Instant) -> Settled {
         let Some(permit) = self.permit.take() else { return Settled::default() };
-        let now = self.shared.clock.now();
         let jitter = if matches!(outcome, Outcome::Failed(_)) { self.shared.jitter() } else { Jitter::NONE };
         let settled = self.shared.ledger.with(|ledger| ledger.close(permit, outcome, jitter, now));
         let end = match outcome {

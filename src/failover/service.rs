@@ -75,6 +75,8 @@ pub struct Served<R> {
     pub entries: Entries,
     /// The time spent in attempts and pauses: what the gateway did not take itself.
     pub waited: Duration,
+    /// When the answer was there.
+    pub at: Instant,
 }
 
 /// A request that nobody served.
@@ -177,8 +179,9 @@ where
         let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
         let miss = match outcome {
             Ok(Ok(reply)) => {
-                waited += lease.answered().since(now);
-                return Ok(Served { reply, lease, entries: run.into_entries(), waited });
+                let at = lease.answered();
+                waited += at.since(now);
+                return Ok(Served { reply, lease, entries: run.into_entries(), waited, at });
             }
             Ok(Err(miss)) => miss,
             Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },

@@ -21,6 +21,12 @@ impl Instant {
         Self(micros)
     }
 
+    /// The point `after` the origin, in whole microseconds.
+    #[must_use]
+    pub const fn from_origin(after: Duration) -> Self {
+        Self(micros(after))
+    }
+
     /// The point `millis` ms after the origin.
     #[must_use]
     pub const fn from_millis(millis: u64) -> Self {
@@ -46,12 +52,16 @@ impl Instant {
     }
 }
 
+/// Whole microseconds, without the 128-bit arithmetic of [`Duration::as_micros`].
+const fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros() as u64)
+}
+
 impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, rhs: Duration) -> Self {
-        let micros = u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(rhs)))
     }
 }
 
@@ -59,8 +69,7 @@ impl Sub<Duration> for Instant {
     type Output = Self;
 
     fn sub(self, rhs: Duration) -> Self {
-        let micros = u64::try_from(rhs.as_micros()).unwrap_or(u64::MAX);
-        Self(self.0.saturating_sub(micros))
+        Self(self.0.saturating_sub(micros(rhs)))
     }
 }
 

@@ -4,8 +4,10 @@
 //! answers, and for every endpoint that passes through.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -14,7 +16,7 @@ use tower::Service;
 
 use super::body::ReplyBody;
 use super::error::ApiError;
-use super::headers::{Told, stamp, stamp_id};
+use super::headers::{self, Told, VENDOR_ID, stamp, stamp_id};
 use super::late::LateBody;
 use super::plan::{Wishes, plan};
 use super::state::State;
@@ -29,7 +31,6 @@ use crate::stream::relay::Relay;
 use crate::upstream::route::shows;
 use crate::upstream::{Answer, Query, Reply};
 
-const VENDOR_ID: HeaderName = HeaderName::from_static("x-request-id");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -96,7 +97,13 @@ async fn read_body(state: &State, announced: Option<u64>, body: Incoming) -> Res
     if announced.is_some_and(|length| length > state.max_body as u64) {
         return Err(ApiError::too_long(state.max_body));
     }
-    match tokio::time::timeout(state.body_timeout, whole(body, state.max_body)).await {
+    let mut reading = pin!(whole(body, state.max_body));
+    // Most bodies came with their head: then no timer is needed.
+    let read = match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+        Poll::Ready(read) => Ok(read),
+        Poll::Pending => tokio::time::timeout(state.body_timeout, reading).await,
+    };
+    match read {
         Ok(Ok(Collected::Whole(body))) => Ok(body),
         Ok(Ok(Collected::Long(_))) => Err(ApiError::too_long(state.max_body)),
         Ok(Err(_broken)) => Err(ApiError::request(
@@ -134,41 +141,46 @@ async fn answer(state: &Arc<State>, errand: Errand<Arc<Query>>, account: Account
 }
 
 fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Chain, id: u64) -> Response<ReplyBody> {
-    let Served { reply, lease, entries, waited } = served;
+    let Served { reply, lease, entries, waited, at } = served;
     let slot = lease.slot();
-    let now = state.clock.now();
-    let overhead = now.since(account.arrived()).saturating_sub(waited);
+    let overhead = at.since(account.arrived()).saturating_sub(waited);
     state.metrics.overhead.observe(overhead.as_secs_f64());
-    state.metrics.slot(slot).first_content.observe(now.since(lease.started()).as_secs_f64());
+    state.metrics.slot(slot).first_content.observe(at.since(lease.started()).as_secs_f64());
     let stall = lease.level().stall;
-    let (body, content_type, vendor_id) = match reply {
+    let told = Told { id, entries: &entries, chain, served: Some(slot), overhead };
+    let (body, mut headers, vendor_id) = match reply {
         Reply::Whole { request_id, body, usage } => {
             count_tokens(state, &lease, usage);
-            lease.complete();
-            (ReplyBody::full(body), "application/json", request_id)
+            lease.complete_at(at);
+            let headers = headers::whole(state, &told, body.len(), request_id);
+            (ReplyBody::full(body), headers, None)
         }
         Reply::Long { request_id, body } => {
             let body = LongBody::new(body, lease, account, stall);
-            (ReplyBody::Long(Box::new(body)), "application/json", request_id)
+            (ReplyBody::Long(Box::new(body)), passing(state, &told, "application/json"), request_id)
         }
         Reply::Stream { request_id, held } => {
             let relay = Relay::new(held, Tail::new(state, lease, account, id), stall);
-            (ReplyBody::Stream(Box::pin(relay)), EVENT_STREAM, request_id)
+            let mut headers = passing(state, &told, EVENT_STREAM);
+            no_buffering(&mut headers);
+            (ReplyBody::Stream(Box::pin(relay)), headers, request_id)
         }
     };
-    let mut response = Response::new(body);
-    // Enough for all of them: a map that grows costs more than it holds.
-    *response.headers_mut() = HeaderMap::with_capacity(if content_type == EVENT_STREAM { 16 } else { 12 });
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(vendor_id) = vendor_id {
         headers.insert(VENDOR_ID, vendor_id);
     }
-    if content_type == EVENT_STREAM {
-        no_buffering(headers);
-    }
-    stamp(headers, state, &Told { id, entries: &entries, chain, served: Some(slot), overhead });
+    let mut response = Response::new(body);
+    *response.headers_mut() = headers;
     response
+}
+
+/// The headers of an answer that is passed on as it comes.
+fn passing(state: &State, told: &Told<'_>, content_type: &'static str) -> HeaderMap {
+    // Enough for all of them: a map that grows costs more than it holds.
+    let mut headers = HeaderMap::with_capacity(16);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    stamp(&mut headers, state, told);
+    headers
 }
 
 /// Proxies in front must not hold a stream back.

@@ -14,19 +14,6 @@ use crate::policy::chain::Choice;
 use crate::policy::run::{MAX_LEVELS, Plan};
 use crate::policy::time::Instant;
 
-/// Client headers that concern the vendor and are passed on.
-const PASSED_ON: [&str; 9] = [
-    "anthropic-beta",
-    "anthropic-version",
-    "http-referer",
-    "idempotency-key",
-    "openai-beta",
-    "traceparent",
-    "tracestate",
-    "x-client-request-id",
-    "x-title",
-];
-
 /// What a client's headers say to the gateway and to the vendor, read in one pass.
 #[derive(Debug, Default)]
 pub struct Wishes<'a> {
@@ -57,12 +44,20 @@ impl<'a> Wishes<'a> {
                 "x-backstop-deadline-ms" => &mut wishes.deadline_ms,
                 "x-litellm-timeout" => &mut wishes.litellm_timeout,
                 "x-session-id" => &mut wishes.session,
-                other => {
-                    if is_passed_on(other) {
-                        wishes.passed_on.insert(name.clone(), value.clone());
-                    }
+                // They concern the vendor.
+                "anthropic-beta"
+                | "anthropic-version"
+                | "http-referer"
+                | "idempotency-key"
+                | "openai-beta"
+                | "traceparent"
+                | "tracestate"
+                | "x-client-request-id"
+                | "x-title" => {
+                    wishes.passed_on.insert(name.clone(), value.clone());
                     continue;
                 }
+                _ => continue,
             };
             *place = Some(value);
         }
@@ -173,9 +168,4 @@ fn session(wishes: &Wishes<'_>, head: &Head<'_>) -> Option<u64> {
             .iter()
             .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)),
     )
-}
-
-/// Most headers are none of these by their length alone.
-fn is_passed_on(name: &str) -> bool {
-    PASSED_ON.iter().any(|passed| passed.len() == name.len() && *passed == name)
 }

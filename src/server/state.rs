@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::headers::Ready;
 use super::keys::ClientKeys;
 use crate::failover::{Clock, Failover, SharedLedger};
 use crate::policy::chain::Catalog;
@@ -27,6 +28,8 @@ pub struct State {
     pub routes: Arc<Routes>,
     /// Names of slots and lanes.
     pub names: Arc<Names>,
+    /// The headers of answers that a slot gave at once.
+    pub ready: Ready,
     /// All series.
     pub metrics: Arc<Metrics>,
     /// The clock.

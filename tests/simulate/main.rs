@@ -1,6 +1,6 @@
 //! Properties of the failover contract (section 7, a–g) over random histories in virtual time.
 //!
-//! `BACKSTOP_SEED=… cargo test --release --locked --test simulate` runs one seed only; `BACKSTOP_SIMULATED`
+//! `BACKSTOP_SEED=… cargo test --profile simulate --locked --test simulate` runs one seed only; `BACKSTOP_SIMULATED`
 //! sets the number of requests in total (1,000,000 in a release build, fewer in a debug build).
 //! With `-- --nocapture` it prints what it covered.
 //!
@@ -58,7 +58,7 @@ fn requests_in_total() -> u64 {
 }
 
 fn again(seed: u64, test: &str) -> String {
-    format!("again: BACKSTOP_SEED={seed} cargo test --release --locked --test simulate {test} -- --nocapture")
+    format!("again: BACKSTOP_SEED={seed} cargo test --profile simulate --locked --test simulate {test} -- --nocapture")
 }
 
 /// What the long histories showed: run once, asked by each property's test.

@@ -117,14 +117,16 @@ fn skim(body: &[u8]) -> Option<Usage> {
     })
 }
 
-/// The end of the string that begins before `at`, behind its quote.
-fn string_end(body: &[u8], mut at: usize) -> Option<usize> {
+/// The end of the string that begins at `start`, behind its quote: the first quote that no backslash escapes.
+fn string_end(body: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
     loop {
-        at += memchr::memchr2(b'"', b'\\', body.get(at..)?)?;
-        if body[at] == b'"' {
-            return Some(at + 1);
+        at += memchr::memchr(b'"', body.get(at..)?)?;
+        let slashes = body[start..at].iter().rev().take_while(|byte| **byte == b'\\').count();
+        at += 1;
+        if slashes % 2 == 0 {
+            return Some(at);
         }
-        at += 2;
     }
 }
 
