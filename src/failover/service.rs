@@ -139,63 +139,72 @@ struct Fallen {
     change: Option<Change>,
 }
 
-async fn walk<S, Q, R, A>(
+/// The loop. A block and no `async fn`: that would keep each of its arguments twice.
+#[expect(clippy::manual_async_fn, reason = "see above")]
+fn walk<S, Q, R, A>(
     inner: S,
     shared: Arc<Shared>,
     mut run: Run,
     request: Q,
     (id, arrived): (u64, Instant),
-) -> Result<Served<R>, GaveUp<A>>
+) -> impl Future<Output = Result<Served<R>, GaveUp<A>>>
 where
     S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone,
     Q: Clone,
 {
-    let chain = Arc::clone(&run.plan().chain);
-    let mut answers: Vec<(usize, Box<A>)> = Vec::new();
-    let mut fallen: Option<Fallen> = None;
-    let mut waited = Duration::ZERO;
-    loop {
-        let now = shared.clock.now();
-        let step = shared.ledger.with(|ledger| run.next(ledger, now));
-        let tried = match step {
-            Step::Wait(wait) => {
-                pause(&shared, wait).await;
-                waited += shared.clock.now().since(now);
-                continue;
-            }
-            Step::Done(verdict) => {
-                // The attempt whose answer the client gets was not left.
-                let left = fallen.filter(|fallen| verdict != Verdict::Return(fallen.no));
-                report(&shared, &chain, id, arrived, left.as_ref(), None);
-                return Err(give_up(verdict, answers, run, chain, waited));
-            }
-            Step::Try(tried) => tried,
-        };
-        report(&shared, &chain, id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
-        let Try { permit, no, level, limit, .. } = tried;
-        let mut lease = Lease::new(&shared, &chain, level, permit, now);
-        let attempt =
-            Attempt { slot: lease.slot(), chain: Arc::clone(&chain), level, request: request.clone(), started: now };
-        let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
-        let miss = match outcome {
-            Ok(Ok(reply)) => {
-                let at = lease.answered();
-                waited += at.since(now);
-                return Ok(Served { reply, lease, entries: run.into_entries(), waited, at });
-            }
-            Ok(Err(miss)) => miss,
-            Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },
-        };
-        let slot = lease.slot();
-        let Settled { changes, own } = lease.fail(&miss.failure);
-        let settled = shared.clock.now();
-        waited += settled.since(now);
-        let jitter = shared.jitter();
-        shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, settled));
-        answers.extend(miss.answer.map(|answer| (no, answer)));
-        // An answer may prove that the endpoint is back, and cool the slot all the same.
-        let change = changes.into_iter().find(|change| change.event != Event::Recovered);
-        fallen = Some(Fallen { no, slot, level, failure: miss.failure, change });
+    async move {
+        let chain = Arc::clone(&run.plan().chain);
+        let mut answers: Vec<(usize, Box<A>)> = Vec::new();
+        let mut fallen: Option<Fallen> = None;
+        let mut waited = Duration::ZERO;
+        loop {
+            let now = shared.clock.now();
+            let step = shared.ledger.with(|ledger| run.next(ledger, now));
+            let tried = match step {
+                Step::Wait(wait) => {
+                    pause(&shared, wait).await;
+                    waited += shared.clock.now().since(now);
+                    continue;
+                }
+                Step::Done(verdict) => {
+                    // The attempt whose answer the client gets was not left.
+                    let left = fallen.filter(|fallen| verdict != Verdict::Return(fallen.no));
+                    report(&shared, &chain, id, arrived, left.as_ref(), None);
+                    return Err(give_up(verdict, answers, run, chain, waited));
+                }
+                Step::Try(tried) => tried,
+            };
+            report(&shared, &chain, id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
+            let Try { permit, no, level, limit, .. } = tried;
+            let mut lease = Lease::new(&shared, &chain, level, permit, now);
+            let attempt = Attempt {
+                slot: lease.slot(),
+                chain: Arc::clone(&chain),
+                level,
+                request: request.clone(),
+                started: now,
+            };
+            let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
+            let miss = match outcome {
+                Ok(Ok(reply)) => {
+                    let at = lease.answered();
+                    waited += at.since(now);
+                    return Ok(Served { reply, lease, entries: run.into_entries(), waited, at });
+                }
+                Ok(Err(miss)) => miss,
+                Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },
+            };
+            let slot = lease.slot();
+            let Settled { changes, own } = lease.fail(&miss.failure);
+            let settled = shared.clock.now();
+            waited += settled.since(now);
+            let jitter = shared.jitter();
+            shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, settled));
+            answers.extend(miss.answer.map(|answer| (no, answer)));
+            // An answer may prove that the endpoint is back, and cool the slot all the same.
+            let change = changes.into_iter().find(|change| change.event != Event::Recovered);
+            fallen = Some(Fallen { no, slot, level, failure: miss.failure, change });
+        }
     }
 }
 

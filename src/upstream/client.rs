@@ -120,7 +120,8 @@ impl Client {
                 Err(_stale) => {}
             }
         }
-        let mut sender = self.connect().await?;
+        // Boxed: most requests need no new connection, and should not keep room for one.
+        let mut sender = Box::pin(self.connect()).await?;
         match sender.send_request(make()).await {
             Ok(response) => Ok(self.answer(response, sender)),
             Err(error) => Err(send_error(false, &error)),

@@ -159,7 +159,7 @@ impl Shared {
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
-            return Err(self.refused(route, attempt.slot, response).await);
+            return Err(Box::pin(self.refused(route, attempt.slot, response)).await);
         }
         if let Some(rest) = quota_rest(response.headers(), wall()) {
             let now = self.clock.now();
@@ -170,7 +170,7 @@ impl Shared {
             return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
         }
         if attempt.request.stream {
-            // Boxed: what a stream holds would make every other answer's future as large.
+            // Boxed like all that is not usual: what it holds would make every answer's future as large.
             Box::pin(self.stream(route, attempt.slot, response)).await
         } else {
             self.whole(route, attempt, response).await
