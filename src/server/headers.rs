@@ -63,7 +63,8 @@ fn ready(slot: &SlotName) -> HeaderMap {
     let [provider, model, key] = slot.headers.clone();
     let mut headers = HeaderMap::with_capacity(12);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // These three differ from answer to answer. A value that is replaced makes no map grow.
+    // These differ from answer to answer. A value that is replaced makes no map grow; nearly every vendor has an id.
+    headers.insert(VENDOR_ID, HeaderValue::from_static(""));
     headers.insert(REQUEST_ID, HeaderValue::from_static(""));
     headers.insert(OVERHEAD, HeaderValue::from_static(""));
     headers.insert(CONTENT_LENGTH, HeaderValue::from_static(""));
@@ -89,13 +90,17 @@ pub fn whole(state: &State, told: &Told<'_>, length: usize, vendor_id: Option<He
             let mut headers = HeaderMap::with_capacity(16);
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static(""));
+            headers.insert(VENDOR_ID, HeaderValue::from_static(""));
             stamp(&mut headers, state, told);
             headers
         }
     };
     put(&mut headers, &CONTENT_LENGTH, HeaderValue::from(length));
-    if let Some(id) = vendor_id {
-        headers.insert(VENDOR_ID, id);
+    match vendor_id {
+        Some(id) => put(&mut headers, &VENDOR_ID, id),
+        None => {
+            headers.remove(&VENDOR_ID);
+        }
     }
     headers
 }
