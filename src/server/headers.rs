@@ -234,10 +234,10 @@ fn number(value: usize) -> HeaderValue {
     SMALL.get(value).map_or_else(|| HeaderValue::from(value), |text| HeaderValue::from_static(text))
 }
 
-/// Milliseconds with two places; what a gateway should take is written once.
+/// Milliseconds with two places, rounded up; what a gateway should take is written once.
 fn millis(duration: Duration) -> HeaderValue {
     static SHORT: LazyLock<Vec<HeaderValue>> = LazyLock::new(|| (0..100).map(hundredths_text).collect());
-    let hundredths = duration.as_micros() / 10;
+    let hundredths = duration.as_micros().div_ceil(10);
     let short = usize::try_from(hundredths).ok().and_then(|index| SHORT.get(index));
     short.cloned().unwrap_or_else(|| hundredths_text(hundredths))
 }
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn milliseconds_have_two_places() {
-        let cases = [(0, "0.00"), (70, "0.07"), (999, "0.99"), (1_000, "1.00"), (12_345_678, "12345.67")];
+        let cases = [(0, "0.00"), (70, "0.07"), (999, "1.00"), (3, "0.01"), (1_000, "1.00"), (12_345_678, "12345.68")];
         for (micros, text) in cases {
             assert_eq!(millis(Duration::from_micros(micros)), text);
         }

@@ -21,6 +21,9 @@ use tokio::time::Instant;
 use super::body::RequestBody;
 use crate::clock;
 
+/// A connection that is given back is ready within this.
+const SETTLE: Duration = Duration::from_millis(50);
+
 /// The sending half of a connection.
 pub(super) type Sender = SendRequest<RequestBody>;
 
@@ -50,8 +53,12 @@ impl Pool {
                 self.lock().clear();
                 return None;
             }
-            // It was given back at the last byte; its task may still have to notice.
-            if !sender.is_closed() && sender.ready().await.is_ok() {
+            if sender.is_closed() {
+                continue;
+            }
+            // It was given back at the last byte; its task may still have to notice. One whose upstream answered without
+            // reading the whole request may never get there: a fresh one is better.
+            if matches!(tokio::time::timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
                 return Some(sender);
             }
         }
