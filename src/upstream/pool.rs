@@ -56,6 +56,9 @@ impl Pool {
             if sender.is_closed() {
                 continue;
             }
+            if sender.is_ready() {
+                return Some(sender);
+            }
             // It was given back at the last byte; its task may still have to notice. One whose upstream answered without
             // reading the whole request may never get there: a fresh one is better.
             if matches!(tokio::time::timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
