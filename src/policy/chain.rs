@@ -279,8 +279,16 @@ impl Catalog {
         let mut scored: Vec<(usize, &String)> = self
             .names
             .iter()
-            .map(|name| (distance(&wanted, &name.to_lowercase()), name))
-            .filter(|(score, name)| *score <= name.len().max(wanted.len()) / 2)
+            .filter_map(|name| {
+                let known = name.to_lowercase();
+                // A bare name is as good as the whole of it.
+                let bare = known.split_once('/').map_or(known.as_str(), |(_, model)| model);
+                let near = |text: &str| {
+                    Some(distance(&wanted, text)).filter(|score| *score <= text.len().max(wanted.len()) / 2)
+                };
+                let score = near(&known).into_iter().chain(near(bare)).min()?;
+                Some((score, name))
+            })
             .collect();
         scored.sort();
         scored.into_iter().take(3).map(|(_, name)| name.clone()).collect()

@@ -115,6 +115,8 @@ fn a_bare_model_name_means_the_first_configured_target_of_that_name() {
 fn else_404_with_the_nearest_names() {
     let unknown = catalog().resolve("defualt").unwrap_err();
     assert_eq!(unknown.nearest.first().map(String::as_str), Some("default"));
+    let slip = catalog().resolve("pgt-5").unwrap_err();
+    assert_eq!(slip.nearest.first().map(String::as_str), Some("openai/gpt-5"));
     assert!(catalog().resolve("zzzzzzzzzzzzzzzzzzzzzz").unwrap_err().nearest.is_empty());
 }
 
