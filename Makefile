@@ -9,6 +9,7 @@ SHELL := /bin/bash
 CARGO ?= cargo
 PYTHON ?= python3
 VENV := .venv
+BACKSTOP := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/backstop
 # apt-get needs root; a container's root often has no sudo.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -27,7 +28,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 .PHONY: test
-test: tools test-rust test-simulate test-shuttle test-sdk bench-gate ## Everything
+test: tools test-rust test-simulate test-shuttle test-sdk test-comparison bench-gate ## Everything
 
 .PHONY: tools
 tools: ## Install what is missing: compiler, valgrind, Python with venv
@@ -73,11 +74,26 @@ $(VENV)/installed: tests/sdk/requirements.txt
 
 .PHONY: test-sdk
 test-sdk: release $(VENV)/installed ## The real openai SDK against a running gateway
-	$(call step,openai SDK,BACKSTOP_BIN=$(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/backstop $(VENV)/bin/python -m pytest tests/sdk)
+	$(call step,openai SDK,BACKSTOP_BIN=$(BACKSTOP) $(VENV)/bin/python -m pytest tests/sdk)
 
 .PHONY: bench-gate
 bench-gate: release ## Instructions and allocations against a bare hyper proxy
 	$(call step,cost gate,$(PYTHON) bench/gate.py)
+
+# Our column of docs/comparison.md is still true. The other gateways' columns need their programs: `make compare`.
+.PHONY: test-comparison
+test-comparison: release ## Our column of docs/comparison.md
+	$(call step,comparison,BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py --only backstop --check)
+
+bench/compare/venv/installed: bench/compare/requirements.txt
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --requirement $<
+	@touch $@
+
+.PHONY: compare
+compare: release bench/compare/venv/installed ## Write docs/comparison.md: other gateways beside this one (minutes, and about 1 GB of packages)
+	cd bench/compare && npm ci --no-audit --no-fund
+	BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py
 
 .PHONY: fmt
 fmt: ## Format the sources
