@@ -4,6 +4,7 @@
 
 mod serve;
 mod sim;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
