@@ -44,7 +44,7 @@ pub(super) fn run(url: Option<&str>, ready: bool, config: Option<&Path>) -> Exit
             ExitCode::SUCCESS
         }
         Ok(Ok((status, text))) => fail(1, format_args!("{url} answered {status} {text}")),
-        Ok(Err(error)) => fail(1, format_args!("{url}: {error}")),
+        Ok(Err(error)) => fail(1, format_args!("{url}: {error}; does it run there? --url asks elsewhere")),
         Err(_elapsed) => fail(1, format_args!("{url}: no answer within {} s", LIMIT.as_secs())),
     }
 }

@@ -30,10 +30,10 @@ const GROUPS: [(&str, &[&str]); 3] = [
 
 /// The command, the line to type, and what comes of it.
 const FIRST_STEPS: [(&str, &str, &str); 4] = [
-    ("demo", "backstop demo", "watch a failover; no key and no file is needed"),
-    ("check", "backstop check --config backstop.json5", "what the file means, or what is wrong with it"),
-    ("serve", "backstop serve --config backstop.json5", "then point an SDK at http://127.0.0.1:8080/v1"),
-    ("status", "backstop status --url http://127.0.0.1:8080", "who cools, why and until when"),
+    ("demo", "backstop demo", "watch a failover: no key, no file"),
+    ("check", "backstop check --config backstop.json5", "what it means, or what is wrong"),
+    ("serve", "backstop serve --config backstop.json5", "for SDKs: http://127.0.0.1:8080/v1"),
+    ("status", "backstop status", "who cools, why and until when"),
 ];
 
 /// The end of a command's help: its examples, one a line, and its exit statuses.
@@ -57,8 +57,8 @@ pub(super) fn command() -> Command {
     let groups = groups(&command);
     let steps = first_steps(&command);
     command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{groups}{}\n{{options}}\n\n{steps}\
-         {} 0 good, 1 it failed, 2 the command line or the configuration is wrong.\n\
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{steps}{groups}{}\n{{options}}\n\n\
+         {} 0 good, 1 failed, 2 wrong command line or configuration.\n\
          {} says more about a command, with examples.",
         Tone::Heading.paint("Options:"),
         Tone::Heading.paint("Exit status:"),
@@ -92,7 +92,7 @@ fn first_steps(command: &Command) -> String {
     let mut out = format!("{}\n", Tone::Heading.paint("First steps:"));
     let there = FIRST_STEPS.iter().filter(|(name, ..)| command.find_subcommand(name).is_some());
     for (_, line, outcome) in there {
-        let _infallible = writeln!(out, "  {line:<43}  {}", Tone::Dim.paint(outcome));
+        let _infallible = writeln!(out, "  {line:<38}  {}", Tone::Dim.paint(outcome));
     }
     out.push('\n');
     out
@@ -118,6 +118,31 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         command().debug_assert();
+    }
+
+    /// The lines to type of a command's help, as far as they are ours and not the shell's.
+    fn examples(command: &Command) -> Vec<Vec<String>> {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let lines = text.lines().filter(|line| line.starts_with("  backstop "));
+        let words = lines.map(|line| {
+            let ours = line.split_whitespace().take_while(|word| !["|", "<", ">"].contains(word));
+            ours.map(str::to_owned).collect()
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn every_example_is_one_that_is_understood() {
+        for part in command().get_subcommands().filter(|part| part.get_name() != "help") {
+            let name = part.get_name();
+            let found = examples(part);
+            let typed = part.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(typed.contains(&format!("backstop {name}")), "{name} has no example");
+            for words in found {
+                let line = words.join(" ");
+                assert!(command().try_get_matches_from(words).is_ok(), "{line}");
+            }
+        }
     }
 
     #[test]

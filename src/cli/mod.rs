@@ -22,14 +22,15 @@ use clap::{FromArgMatches, Parser, Subcommand};
 
 use terminal::{Colors, Format};
 
-/// A failover gateway for LLM APIs: several keys of a provider, a cooldown ledger, a chain of providers
+/// A failover gateway for LLM APIs: where one key fails, the next one answers
 #[derive(Debug, Parser)]
-#[command(name = "backstop", version, about, max_term_width = 100, styles = help::STYLES)]
+#[command(name = "backstop", version, max_term_width = 100, styles = help::STYLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// Colours: `auto` is on a terminal, unless NO_COLOR is set
-    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     color: Colors,
 }
 

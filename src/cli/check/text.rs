@@ -1,12 +1,13 @@
 //! The report for people: chains first, warnings last, where the eye ends up.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use comfy_table::Cell;
+use comfy_table::{Cell, ColumnConstraint, Width};
 
 use super::report::{ChainRow, LevelRow, ProviderRow, Report, Warning};
-use crate::cli::terminal::{Tone, complain, indented, number, say, table};
+use crate::cli::terminal::{Tone, block, complain, indented, number, say, table};
 use crate::config::ConfigError;
 
 /// Everything that is wrong, on standard error.
@@ -14,16 +15,19 @@ pub(super) fn problems(error: &ConfigError) {
     let count = error.problems.len();
     let what = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
     complain(format_args!("{}", Tone::Bad.paint(format_args!("backstop: {what} in the configuration"))));
-    for problem in &error.problems {
-        let place = if problem.path.is_empty() { "the whole of it" } else { &problem.path };
-        complain(format_args!("\n  {}", Tone::Heading.paint(place)));
-        complain(format_args!("    {}", problem.what));
+    for (index, problem) in error.problems.iter().enumerate() {
+        let place = if problem.path.is_empty() { "everywhere" } else { &problem.path };
+        let mut rows = block();
+        rows.use_stderr();
+        rows.add_row([Tone::Bad.cell(index + 1), Tone::Heading.cell(place)]);
+        rows.add_row([Tone::Plain.cell(""), Tone::Plain.cell(&problem.what)]);
         if let Some(hint) = &problem.hint {
-            complain(format_args!("    {} {}", Tone::Good.paint("→"), Tone::Good.paint(hint)));
+            rows.add_row([Tone::Good.cell("→"), Tone::Good.cell(hint)]);
         }
         if !problem.source.is_empty() {
-            complain(format_args!("    {}", Tone::Dim.paint(format_args!("in {}", problem.source))));
+            rows.add_row([Tone::Plain.cell(""), Tone::Dim.cell(format_args!("in {}", problem.source))]);
         }
+        complain(format_args!("\n{}", indented(&mut rows, 2)));
     }
 }
 
@@ -57,10 +61,22 @@ fn chains(report: &Report) {
         for level in &chain.levels {
             rows.add_row(level_cells(level));
         }
-        say(indented(&mut rows, 2));
+        // Names of models are worth their room; reasons wrap well.
+        if let Some(targets) = rows.column_mut(1) {
+            let longest = chain.levels.iter().map(|level| level.target.len()).max().unwrap_or_default();
+            let width = u16::try_from(longest.min(32)).unwrap_or_default();
+            targets.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
+        }
+        say(format_args!("{}\n", indented(&mut rows, 2)));
     }
     for alias in &report.aliases {
         say(format_args!("  {} stands for {}", Tone::Command.paint(&alias.name), alias.stands_for));
+    }
+    let unsure = |level: &LevelRow| {
+        [level.vision, level.tools, level.json_schema].contains(&None) || level.context_window.is_none()
+    };
+    if report.chains.iter().flat_map(|chain| &chain.levels).any(unsure) {
+        say(format_args!("  {}", Tone::Dim.paint("? is unknown and counts as able; `models` can say what is so")));
     }
     let unknown = match report.unknown_model {
         "default" => "any other model goes along `default`",
@@ -181,10 +197,11 @@ fn cooldowns(report: &Report) {
             period(rules.endpoint_window)
         ),
     ];
+    let mut rows = block();
     for line in lines {
-        say(format_args!("  {}", Tone::Dim.paint(line)));
+        rows.add_row([Tone::Dim.cell("·"), Tone::Dim.cell(line)]);
     }
-    say("");
+    say(format_args!("{}\n", indented(&mut rows, 2)));
 }
 
 fn limits(report: &Report) {
@@ -206,15 +223,18 @@ fn limits(report: &Report) {
         ("whole answer", period(run.response_timeout)),
         ("stall", period(run.stall)),
     ];
+    let mut rows = block();
     for (name, value) in lines {
-        say(format_args!("  {}  {value}", Tone::Dim.paint(format_args!("{name:<13}"))));
+        rows.add_row([Tone::Dim.cell(name), Tone::Plain.cell(value)]);
     }
-    say("");
+    say(format_args!("{}\n", indented(&mut rows, 2)));
 }
 
 fn clients(report: &Report) {
     heading("Clients");
+    let local = report.listen.parse::<SocketAddr>().is_ok_and(|listen| listen.ip().to_canonical().is_loopback());
     let keys = match &report.client_keys[..] {
+        [] if local => "anybody on this machine; no client key is asked for".to_owned(),
         [] => "anybody who reaches it; no client key is asked for".to_owned(),
         [one] => format!("with the key `{one}`"),
         keys => format!("with one of {} keys: {}", keys.len(), keys.join(", ")),
@@ -227,20 +247,28 @@ fn warnings(warnings: &[Warning]) {
         return;
     }
     heading("Warnings");
+    let mut rows = block();
     for warning in warnings {
-        let place = if warning.place.is_empty() { String::new() } else { format!("{}: ", warning.place) };
-        say(format_args!("  {} {}{}", Tone::Warning.paint("!"), Tone::Warning.paint(place), warning.what));
+        let mut mark = Tone::Warning.cell("!");
+        if !warning.place.is_empty() {
+            rows.add_row([mark, Tone::Warning.cell(&warning.place)]);
+            mark = Tone::Plain.cell("");
+        }
+        rows.add_row([mark, Tone::Plain.cell(&warning.what)]);
         if let Some(cure) = &warning.cure {
-            say(format_args!("    {}", Tone::Dim.paint(format_args!("→ {cure}"))));
+            rows.add_row([Tone::Good.cell("→"), Tone::Dim.cell(cure)]);
         }
     }
-    say("");
+    say(format_args!("{}\n", indented(&mut rows, 2)));
 }
 
 fn verdict(report: &Report, path: Option<&Path>) {
     let (chains, slots, warnings) = (report.chains.len(), report.slots(), report.warnings.len());
     let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let good = format!("good: {}, {}", counted(chains, "chain"), counted(slots, "slot"));
+    let good = match chains {
+        0 => format!("good: {}", counted(report.providers.len(), "provider")),
+        _ => format!("good: {}, {}", counted(chains, "chain"), counted(slots, "slot")),
+    };
     let more = if warnings == 0 { String::new() } else { format!(", {}", counted(warnings, "warning")) };
     say(format_args!("{}{}", Tone::Good.paint(good), Tone::Warning.paint(more)));
     let with = path.map_or_else(String::new, |path| format!(" --config {}", path.display()));
