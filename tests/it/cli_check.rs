@@ -180,7 +180,7 @@ fn strict_makes_warnings_a_failure_and_a_good_configuration_has_none() {
 }
 
 const WRONG: &str = "{
-    providers: { openai: { keyz: ['sk-CANARY-plain-5555'] }, antropic: { keys: ['sk-CANARY-plain-6666'] } },
+    providers: { openai: { keys: ['sk-CANARY-plain-5555'], keyz: ['sk-CANARY-plain-7777'] }, antropic: { keys: ['sk-CANARY-plain-6666'] } },
     chains: { default: ['opnai/gpt-4o'] },
     run: { deadline: 'CANARY parsecs' },
 }";

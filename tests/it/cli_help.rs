@@ -10,7 +10,8 @@ fn commands() -> BTreeSet<String> {
     let script = backstop(&["completions", "fish"], &[]).out;
     let lines = script.lines().filter(|line| line.contains("__fish_backstop_needs_command"));
     let names = lines.filter_map(|line| line.split("-a \"").nth(1)?.split('"').next().map(str::to_owned));
-    let names: BTreeSet<String> = names.collect();
+    let plain = |name: &String| name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+    let names: BTreeSet<String> = names.filter(plain).collect();
     for known in ["serve", "check", "hash-key", "healthcheck", "completions", "sim", "help"] {
         assert!(names.contains(known), "{known}: {script}");
     }
@@ -63,7 +64,7 @@ fn a_mistyped_command_or_flag_is_answered_with_the_near_one() {
         (&["chek"][..], "'check'"),
         (&["check", "--strickt"], "'--strict'"),
         (&["--colour", "never"], "'--color'"),
-        (&["completions", "zhs"], "'zsh'"),
+        (&["completions", "bashh"], "'bash'"),
     ] {
         let ran = backstop(line, &[]);
         assert_eq!((ran.status, ran.out.as_str()), (2, ""), "{line:?}");

@@ -138,7 +138,6 @@ pub(super) struct Warning {
     pub(super) cure: Option<String>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn millis<S: serde::Serializer>(period: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(u64::try_from(period.as_millis()).unwrap_or(u64::MAX))
 }
