@@ -1,7 +1,7 @@
 //! `backstop check`: what it shows of a good configuration, what it says of a wrong one, and that no key is shown.
 
 use backstop::policy::failure::Kind;
-use backstop::policy::settings::{Ladders, RunSettings};
+use backstop::policy::settings::{Ladder, Ladders, RunSettings};
 use serde_json::{Value, json};
 
 use crate::cli_run::{Ran, backstop, file};
@@ -118,8 +118,7 @@ fn cooldown_rules_are_the_ones_that_will_rule() {
     let (_directory, path) = full();
     let report = backstop(&["check", "--config", &path, "--json"], &KEYS).json();
     let shown = report["cooldowns"].as_array().unwrap();
-    let mut ladders = Ladders::default();
-    ladders.auth = backstop::policy::settings::Ladder::secs(60, 3, 120);
+    let ladders = Ladders { auth: Ladder::secs(60, 3, 120), ..Ladders::default() };
     let cooling: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| ladders.of(*kind).is_some()).collect();
     assert_eq!(shown.len(), cooling.len());
     for (row, kind) in shown.iter().zip(cooling) {
