@@ -15,30 +15,31 @@ use self::report::Report;
 use super::terminal::{Format, json};
 use super::{EXIT_USAGE, environment};
 use crate::app;
-use crate::config::{Config, ConfigError, Problem, load};
+use crate::config::{Config, load};
 
 /// A configuration that cannot be served, for machines.
 #[derive(Serialize)]
 struct Refusal<'a> {
     ok: bool,
-    problems: Vec<Row<'a>>,
+    problems: &'a [Row],
 }
 
+/// One mistake, for people and machines.
 #[derive(Serialize)]
-struct Row<'a> {
-    path: &'a str,
-    source: &'a str,
-    what: &'a str,
-    hint: Option<&'a str>,
+struct Row {
+    path: String,
+    source: String,
+    what: String,
+    hint: Option<String>,
 }
 
 pub(super) fn run(path: Option<&Path>, strict: bool, format: Format) -> ExitCode {
-    let config = match load(path, environment()).and_then(built) {
+    let config = match read(path) {
         Ok(config) => config,
-        Err(error) => {
+        Err(problems) => {
             match format {
-                Format::Json => json(&refusal(&error)),
-                Format::Text => text::problems(&error),
+                Format::Json => json(&Refusal { ok: false, problems: &problems }),
+                Format::Text => text::problems(&problems),
             }
             return ExitCode::from(EXIT_USAGE);
         }
@@ -51,23 +52,17 @@ pub(super) fn run(path: Option<&Path>, strict: bool, format: Format) -> ExitCode
     ExitCode::from(u8::from(strict && !report.warnings.is_empty()))
 }
 
-/// The configuration again, if a gateway can be made of it: certificates are read only then.
-fn built(config: Config) -> Result<Config, ConfigError> {
+/// The configuration, if a gateway can be made of it, too: certificates are read only then.
+fn read(path: Option<&Path>) -> Result<Config, Vec<Row>> {
+    let config = load(path, environment()).map_err(|error| {
+        let rows = error.problems.into_iter();
+        rows.map(|bad| Row { path: bad.path, source: bad.source, what: bad.what, hint: bad.hint }).collect::<Vec<_>>()
+    })?;
     match app::build(&config) {
         Ok(_gateway) => Ok(config),
         Err(error) => {
             let (path, source) = (String::new(), String::new());
-            Err(ConfigError { problems: vec![Problem { path, source, what: error.to_string(), hint: None }] })
+            Err(vec![Row { path, source, what: error.to_string(), hint: None }])
         }
     }
-}
-
-fn refusal(error: &ConfigError) -> Refusal<'_> {
-    let rows = error.problems.iter().map(|problem| Row {
-        path: &problem.path,
-        source: &problem.source,
-        what: &problem.what,
-        hint: problem.hint.as_deref(),
-    });
-    Refusal { ok: false, problems: rows.collect() }
 }

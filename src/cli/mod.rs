@@ -20,7 +20,7 @@ use std::process::ExitCode;
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
-use terminal::{Colors, Format};
+use terminal::{Colors, Format, Tone, complain};
 
 /// A failover gateway for LLM APIs: where one key fails, the next one answers
 #[derive(Debug, Parser)]
@@ -190,9 +190,8 @@ async fn interrupted() {
 }
 
 /// Prints an error for a person and gives the exit status.
-#[allow(clippy::print_stderr, reason = "the command line speaks")]
 fn fail(status: u8, message: impl std::fmt::Display) -> ExitCode {
-    eprintln!("backstop: {message}");
+    complain(format_args!("{} {message}", Tone::Bad.paint("backstop:")));
     ExitCode::from(status)
 }
 

@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use comfy_table::{Cell, ColumnConstraint, Width};
 
+use super::Row;
 use super::report::{ChainRow, LevelRow, ProviderRow, Report, Warning};
 use crate::cli::terminal::{Tone, block, complain, indented, number, say, table};
-use crate::config::ConfigError;
 
 /// Everything that is wrong, on standard error.
-pub(super) fn problems(error: &ConfigError) {
-    let count = error.problems.len();
+pub(super) fn problems(problems: &[Row]) {
+    let count = problems.len();
     let what = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
     complain(format_args!("{}", Tone::Bad.paint(format_args!("backstop: {what} in the configuration"))));
-    for (index, problem) in error.problems.iter().enumerate() {
+    for (index, problem) in problems.iter().enumerate() {
         let place = if problem.path.is_empty() { "everywhere" } else { &problem.path };
         let mut rows = block();
         rows.use_stderr();
