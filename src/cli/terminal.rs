@@ -163,3 +163,27 @@ pub(super) fn json(value: &impl Serialize) {
     let mut out = io::stdout().lock();
     let _gone = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| writeln!(out));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_indented_wrapped_and_ends_without_spaces() {
+        let mut rows = table(&["name", "what"]);
+        rows.add_row([Tone::Good.cell("one"), Tone::Plain.cell("word ".repeat(20))]);
+        rows.set_width(50);
+        let plain = anstream::adapter::strip_str(&indented(&mut rows, 4)).to_string();
+        assert!(plain.lines().count() > 2, "{plain}");
+        for line in plain.lines() {
+            assert!(line.starts_with("    ") && line.len() <= 50 && !line.ends_with(' '), "{line:?}");
+        }
+        assert_eq!(plain.lines().next(), Some("    name  what"));
+    }
+
+    #[test]
+    fn a_tone_ends_where_its_text_ends() {
+        assert_eq!(Tone::Good.paint("ok").to_string(), "\u{1b}[32mok\u{1b}[0m");
+        assert_eq!(Tone::Plain.paint("ok").to_string(), "ok");
+    }
+}

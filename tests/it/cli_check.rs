@@ -28,6 +28,7 @@ const FULL: &str = "{
         proxy: { base_url: 'https://proxy.example/CANARY-key-in-the-path/v1', keys: ['${ANTHROPIC_KEY_1}'] },
         local: { base_url: 'http://127.0.0.1:8000/v1' },
         groq: { keys: ['${NOT_SET}'] },
+        open: { base_url: 'http://open.example/v1', keys: ['${OPENROUTER_API_KEY}', '${OPENROUTER_API_KEY}'] },
     },
     chains: {
         default: ['openai/gpt-4o', 'proxy/gpt-4', 'groq/llama-3.3-70b-versatile'],
@@ -143,7 +144,13 @@ fn warnings_have_a_topic_a_place_and_a_cure() {
         let of = |warning: &&Value| warning["topic"] == topic && warning["place"] == place;
         warnings.iter().find(of).unwrap_or_else(|| panic!("no {topic} at {place}: {warnings:#?}"))
     };
-    assert!(found("configuration", "providers.groq.keys[0]")["what"].as_str().unwrap().contains("NOT_SET"));
+    for (place, what) in [
+        ("providers.groq.keys[0]", "NOT_SET is unset or empty"),
+        ("providers.open.keys[1]", "the same key as `key-1`"),
+        ("providers.open", "is sent over plain http"),
+    ] {
+        assert!(found("configuration", place)["what"].as_str().unwrap().contains(what), "{warnings:#?}");
+    }
     for (topic, place) in [
         ("smaller_window", "chain default, level 2"),
         ("missing_ability", "chain default, level 2"),

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use comfy_table::{Cell, ColumnConstraint, Width};
+use comfy_table::{Cell, ColumnConstraint, Table, Width};
 
 use super::Row;
 use super::report::{ChainRow, LevelRow, ProviderRow, Report, Warning};
@@ -61,12 +61,7 @@ fn chains(report: &Report) {
         for level in &chain.levels {
             rows.add_row(level_cells(level));
         }
-        // Names of models are worth their room; reasons wrap well.
-        if let Some(targets) = rows.column_mut(1) {
-            let longest = chain.levels.iter().map(|level| level.target.len()).max().unwrap_or_default();
-            let width = u16::try_from(longest.min(32)).unwrap_or_default();
-            targets.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(width)));
-        }
+        give_room(&mut rows, chain);
         say(format_args!("{}\n", indented(&mut rows, 2)));
     }
     for alias in &report.aliases {
@@ -83,6 +78,19 @@ fn chains(report: &Report) {
         _ => "a model that nothing names is refused",
     };
     say(format_args!("  {}\n", Tone::Dim.paint(unknown)));
+}
+
+/// Names of models are worth their room, reasons and keys wrap well.
+fn give_room(rows: &mut Table, chain: &ChainRow) {
+    // Margin, number, window, abilities; then a reason's or a key's longest words.
+    const OTHERS: u16 = 2 + 3 + 8 + 8 + 7 + 8;
+    const KEYS: u16 = 14;
+    let longest = chain.levels.iter().map(|level| level.target.len()).max().unwrap_or_default();
+    let wanted = u16::try_from(longest + 2).unwrap_or(u16::MAX);
+    let room = rows.width().map_or(u16::MAX, |width| width.saturating_sub(OTHERS + KEYS).max(20));
+    if let Some(targets) = rows.column_mut(1) {
+        targets.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(wanted.min(room))));
+    }
 }
 
 fn traits(chain: &ChainRow) -> String {
