@@ -5,6 +5,7 @@
 
 use super::builtin::builtin;
 use super::{BaseUrl, Chain, Config, Family, Key, Provider, TargetName};
+use crate::policy::capability::Abilities;
 
 /// What a piece of advice is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +87,17 @@ pub fn advice(config: &Config) -> Vec<Advice> {
     found
 }
 
+/// What is known of a chain's target.
+#[must_use]
+pub fn abilities(config: &Config, target: &TargetName) -> Abilities {
+    config.models.abilities(provider(config, target).map_or("", |provider| &provider.name), &target.model)
+}
+
+/// The keys that a target is asked with, in the order written.
+pub fn keys<'a>(provider: &'a Provider, _target: &TargetName) -> impl Iterator<Item = &'a Key> + use<'a> {
+    provider.keys.iter().filter(|key| !key.disabled)
+}
+
 fn provider<'a>(config: &'a Config, target: &TargetName) -> Option<&'a Provider> {
     config.providers.get(target.provider)
 }
@@ -103,7 +115,7 @@ fn place(chain: &Chain, index: usize) -> String {
 fn usable<'a>(config: &'a Config, chain: &'a Chain) -> Vec<(usize, &'a TargetName, &'a Provider, Vec<&'a Key>)> {
     let targets = chain.targets.iter().enumerate().filter_map(|(index, target)| {
         let provider = provider(config, target).filter(|provider| provider.unserved.is_none())?;
-        let keys: Vec<_> = provider.keys.iter().filter(|key| !key.disabled).collect();
+        let keys: Vec<_> = keys(provider, target).collect();
         (!keys.is_empty()).then_some((index, target, provider, keys))
     });
     targets.collect()
@@ -112,13 +124,10 @@ fn usable<'a>(config: &'a Config, chain: &'a Chain) -> Vec<(usize, &'a TargetNam
 /// Fallbacks that can do less than the primary.
 fn fallbacks(config: &Config, chain: &Chain) -> Vec<Advice> {
     let mut found = Vec::new();
-    let abilities = |target: &TargetName| {
-        config.models.abilities(provider(config, target).map_or("", |provider| &provider.name), &target.model)
-    };
     let Some(first) = chain.targets.first() else { return found };
-    let (primary, best) = (name(config, first), abilities(first));
+    let (primary, best) = (name(config, first), abilities(config, first));
     for (index, target, ..) in usable(config, chain) {
-        let (fallback, known) = (name(config, target), abilities(target));
+        let (fallback, known) = (name(config, target), abilities(config, target));
         if let (Some(most), Some(less)) = (best.context_window, known.context_window)
             && less < most
         {

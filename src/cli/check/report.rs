@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::advice::advice;
-use crate::config::{BaseUrl, Chain, Config, Key, KeyOrder, Provider, TargetName, UnknownModel};
+use crate::config::{BaseUrl, Chain, Config, Key, KeyOrder, Provider, TargetName, UnknownModel, advice};
 use crate::policy::failure::{Kind, Scope};
 
 /// A configuration that can be served.
@@ -194,15 +193,15 @@ fn chain_row(config: &Config, chain: &Chain) -> ChainRow {
 }
 
 fn level_row(config: &Config, index: usize, target: &TargetName, provider: &Provider, order: KeyOrder) -> LevelRow {
-    let known = config.models.abilities(&provider.name, &target.model);
-    let keys: Vec<String> = provider.keys.iter().filter(|key| !key.disabled).map(|key| key.name.clone()).collect();
-    let disabled = keys.is_empty().then_some("all_keys_disabled");
+    let known = advice::abilities(config, target);
+    let keys: Vec<String> = advice::keys(provider, target).map(|key| key.name.clone()).collect();
+    let none = keys.is_empty().then_some("no_key_in_use");
     LevelRow {
         level: index + 1,
         target: format!("{}/{}", provider.name, target.model),
         keys,
         key_order: order.name(),
-        skipped: provider.unserved.map(crate::config::Unserved::name).or(disabled),
+        skipped: provider.unserved.map(crate::config::Unserved::name).or(none),
         context_window: known.context_window,
         max_output: known.max_output,
         vision: known.vision,
@@ -290,7 +289,7 @@ fn warnings(config: &Config) -> Vec<Warning> {
         let (place, what) = text.split_once(": ").filter(|(place, _)| !place.contains(' ')).unwrap_or(("", text));
         Warning { topic: "configuration", place: place.to_owned(), what: what.to_owned(), cure: None }
     });
-    let advised = advice(config).into_iter().map(|advice| Warning {
+    let advised = advice::advice(config).into_iter().map(|advice| Warning {
         topic: advice.topic.name(),
         place: advice.place,
         what: advice.what,

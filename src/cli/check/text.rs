@@ -139,7 +139,7 @@ fn reason(word: &str) -> &str {
     match word {
         "no_key" => "no key is set",
         "dialect_not_served" => "not served yet",
-        "all_keys_disabled" => "all keys are disabled",
+        "no_key_in_use" => "none of its keys may be used",
         other => other,
     }
 }
