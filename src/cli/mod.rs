@@ -1,22 +1,37 @@
 //! The command line.
 //!
 //! Owns arguments, exit codes and what is printed. Refuses to decide anything about requests.
+//!
+//! A new command is an arm of [`Command`] with an example and its exit statuses, an arm in [`run`], and, if it does
+//! not belong to the last group, its name in `help::GROUPS`.
 
+mod check;
+mod completions;
+mod hash_key;
+mod healthcheck;
+mod help;
 mod serve;
 mod sim;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
-/// A failover gateway for LLM APIs: several keys of a provider, a cooldown ledger, a chain of providers.
+use terminal::{Colors, Format, Tone, complain};
+
+/// A failover gateway for LLM APIs: where one key fails, the next one answers
 #[derive(Debug, Parser)]
-#[command(name = "backstop", version, about, max_term_width = 100)]
+#[command(name = "backstop", version, max_term_width = 100, styles = help::STYLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
+    /// Colours: auto (on a terminal, unless NO_COLOR is set), always or never
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    color: Colors,
 }
 
 #[derive(Debug, Subcommand)]
@@ -25,22 +40,105 @@ enum Command {
     ///
     /// Point an OpenAI SDK at http://ADDR/v1 and use a chain's name (`default`), `provider/model`, or a bare model
     /// name as `model`. See who cools and why at /status, series at /metrics.
-    #[command(after_help = "Example:\n  backstop serve --config config/article.json5 --listen 127.0.0.1:8080")]
+    #[command(after_help = help::after!(
+        "backstop serve --config config/article.json5 --listen 127.0.0.1:8080";
+        "0 after SIGINT or SIGTERM, 1 if it cannot listen, 2 if the configuration is wrong"
+    ))]
     Serve {
-        /// The configuration (JSON5); BACKSTOP_… variables override its fields
+        /// The configuration; BACKSTOP_… variables override its fields
         #[arg(long, value_name = "PATH")]
         config: Option<PathBuf>,
         /// Listen here instead of where the configuration says; port 0 takes a free one
         #[arg(long, value_name = "ADDR")]
         listen: Option<SocketAddr>,
     },
+    /// Read the configuration and say what it means
+    ///
+    /// Reads it exactly as `serve` does and shows the chains with their keys by name, the cooldown rules and the limits,
+    /// or everything that is wrong with it. Warns of what works and will disappoint. Nothing is sent anywhere, and no
+    /// key is shown.
+    #[command(after_help = help::after!(
+        "backstop check --config config/article.json5"
+        "backstop check --config config/article.json5 --strict --json | jq .warnings";
+        "0 good, 1 a warning with --strict, 2 the configuration is wrong"
+    ))]
+    Check {
+        /// The configuration; without one the environment alone
+        #[arg(long, value_name = "PATH")]
+        config: Option<PathBuf>,
+        /// End with status 1 if there are warnings
+        #[arg(long)]
+        strict: bool,
+        /// One JSON document on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a running gateway whether it is alive
+    ///
+    /// For Docker's HEALTHCHECK and scripts; asks /livez, and gives up after 3 s. Without --url it asks where
+    /// BACKSTOP_SERVER__LISTEN says, else where the configuration says, else 127.0.0.1:8080.
+    #[command(after_help = help::after!(
+        "backstop healthcheck"
+        "backstop healthcheck --ready --url http://127.0.0.1:9090"
+        "HEALTHCHECK CMD [\"backstop\", \"healthcheck\"]";
+        "0 it is, 1 it is not, 2 the command line is wrong"
+    ))]
+    Healthcheck {
+        /// The gateway
+        #[arg(long, value_name = "URL")]
+        url: Option<String>,
+        /// Ask /readyz: whether it takes new requests
+        #[arg(long)]
+        ready: bool,
+        /// Take the address from this configuration
+        #[arg(long, value_name = "PATH", conflicts_with = "url")]
+        config: Option<PathBuf>,
+    },
+    /// Make the line that lets a client in
+    ///
+    /// Prints what belongs under server.client_keys: the key's SHA-256, by which the gateway knows it. The key is read
+    /// from standard input, without echo on a terminal; given as an argument it stays in the shell's history.
+    #[command(after_help = help::after!(
+        "backstop hash-key --generate --name ci"
+        "backstop hash-key < key.txt"
+        "backstop hash-key --generate --json | jq -r .key";
+        "0 good, 1 no randomness or no input, 2 what is given cannot be a key or a name"
+    ))]
+    HashKey {
+        /// The key; read from standard input if not given
+        #[arg(value_name = "KEY", conflicts_with = "generate")]
+        key: Option<String>,
+        /// Make a new random key and show it, this once
+        #[arg(long)]
+        generate: bool,
+        /// The client's name, for logs
+        #[arg(long, value_name = "NAME", default_value = "client")]
+        name: String,
+        /// One JSON document on standard output
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print a script that completes commands in your shell
+    #[command(after_help = help::after!(
+        "source <(backstop completions bash)"
+        "backstop completions zsh > \"${fpath[1]}/_backstop\""
+        "backstop completions fish > ~/.config/fish/completions/backstop.fish";
+        "0 good, 2 an unknown shell"
+    ))]
+    Completions {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: clap_complete::Shell,
+    },
     /// Run simulated providers with scripted faults
     ///
     /// Any provider is a path: http://ADDR/openai/v1, http://ADDR/anthropic/v1. Counts per key at /stats, every
     /// fault as a rule at /faults; POST a new script to /script.
-    #[command(
-        after_help = "Example:\n  backstop sim --listen 127.0.0.1:9100 --script faults.json5\n  with  [{ match: { provider: 'openai', key: '*1' }, fault: { status: 429, retry_after: 2 } }]"
-    )]
+    #[command(after_help = help::after!(
+        "backstop sim --listen 127.0.0.1:9100 --script faults.json5"
+        "  with  [{ match: { provider: 'openai', key: '*1' }, fault: { status: 429, retry_after: 2 } }]";
+        "0 after SIGINT or SIGTERM, 1 if it cannot listen, 2 if the script is wrong"
+    ))]
     Sim {
         /// Listen here; port 0 takes a free one
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
@@ -57,10 +155,23 @@ const EXIT_USAGE: u8 = 2;
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
+    let matches = help::command().get_matches();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    arguments.color.apply();
+    match arguments.command {
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
+        Command::Check { config, strict, json } => check::run(config.as_deref(), strict, Format::of(json)),
+        Command::Healthcheck { url, ready, config } => healthcheck::run(url.as_deref(), ready, config.as_deref()),
+        Command::HashKey { key, generate, name, json } => hash_key::run(key, generate, &name, Format::of(json)),
+        Command::Completions { shell } => completions::run(shell),
         Command::Sim { listen, script } => sim::run(listen, script.as_deref()),
     }
+}
+
+/// The environment. A variable that is not UTF-8 cannot be meant for us.
+#[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Ends at the first SIGINT or SIGTERM.
@@ -79,9 +190,8 @@ async fn interrupted() {
 }
 
 /// Prints an error for a person and gives the exit status.
-#[allow(clippy::print_stderr, reason = "the command line speaks")]
 fn fail(status: u8, message: impl std::fmt::Display) -> ExitCode {
-    eprintln!("backstop: {message}");
+    complain(format_args!("{} {message}", Tone::Bad.paint("backstop:")));
     ExitCode::from(status)
 }
 

@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue};
 use crate::policy::failure::Kind;
 use crate::policy::settings::{CooldownSettings, RunSettings};
 
+pub mod advice;
 pub mod builtin;
 mod chains;
 pub mod models;
@@ -230,6 +231,8 @@ pub struct Key {
     pub quota_group: Option<String>,
     /// Kept but not used.
     pub disabled: bool,
+    /// Whether it stands in the configuration file itself, and not in a variable or a file of its own.
+    pub plain_text: bool,
 }
 
 /// Limits of one provider that replace the general ones.

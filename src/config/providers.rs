@@ -73,7 +73,14 @@ impl Desk {
         let mut keys = self.keys(&place_of_keys, written, dialect);
         let no_key = keys.is_empty() && any_written;
         if keys.is_empty() {
-            keys.push(Key { name: "default".into(), secret: None, base_url: None, quota_group: None, disabled: false });
+            keys.push(Key {
+                name: "default".into(),
+                secret: None,
+                base_url: None,
+                quota_group: None,
+                disabled: false,
+                plain_text: false,
+            });
         }
         let unserved = match (dialect.is_served(), no_key) {
             (false, _) => Some(Unserved::Dialect),
@@ -237,7 +244,8 @@ impl Desk {
             }
             let base_url = raw.base_url.and_then(|text| self.base_url(&place.at("base_url"), &text));
             let disabled = raw.disabled.unwrap_or(false);
-            keys.push(Key { name, secret, base_url, quota_group: raw.quota_group, disabled });
+            let plain_text = secret.as_ref().is_some_and(|secret| self.merged.file_holds(secret.expose()));
+            keys.push(Key { name, secret, base_url, quota_group: raw.quota_group, disabled, plain_text });
         }
         keys
     }

@@ -140,6 +140,8 @@ pub(super) struct Merged {
     order: BTreeMap<String, Vec<String>>,
     /// Variables that a key wants and the environment lacks, by the key's place.
     pub(super) absent: Vec<(Place, String)>,
+    /// The file as it stands.
+    written: String,
     /// What was noticed and is not wrong.
     pub(super) warnings: Vec<String>,
     /// What is wrong so far.
@@ -173,7 +175,8 @@ impl Merged {
             }
         }
         let value = figment.find_value("").unwrap_or_else(|_| Dict::new().into());
-        let mut merged = Self { figment, value, order, absent: Vec::new(), warnings, problems };
+        let written = file.map_or_else(String::new, |(_, text)| text.to_owned());
+        let mut merged = Self { figment, value, order, absent: Vec::new(), written, warnings, problems };
         merged.expand(variables);
         merged
     }
@@ -192,6 +195,11 @@ impl Merged {
         }
         // A map has the tag of its latest part, so a missing field may be laid at the file's door: good enough.
         self.figment.get_metadata(value.tag()).map_or_else(String::new, |metadata| metadata.name.to_string())
+    }
+
+    /// Whether a key stands in the file itself, be it as the default of a variable. Shorter ones could be any word.
+    pub(super) fn file_holds(&self, key: &str) -> bool {
+        key.len() >= 8 && self.written.contains(key)
     }
 
     /// The fields of a section in file order; what only the environment names comes last.

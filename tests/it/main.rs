@@ -8,6 +8,10 @@
 )]
 
 mod classify;
+mod cli_check;
+mod cli_help;
+mod cli_run;
+mod cli_tools;
 mod config;
 mod docs;
 mod failover;
