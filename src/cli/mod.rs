@@ -2,8 +2,11 @@
 //!
 //! Owns arguments, exit codes and what is printed. Refuses to decide anything about requests.
 
+mod probe;
 mod serve;
 mod sim;
+mod status;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -49,6 +52,23 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         script: Option<PathBuf>,
     },
+    /// Show what a running gateway says of its slots
+    ///
+    /// Each slot of each chain in the order it is tried: whether it may be asked now, which lane bars it (the slot itself,
+    /// its key, its target or its endpoint), for what kind of failure, and until when. Exit status 1: nobody answers, or
+    /// no Backstop does.
+    #[command(after_help = "Examples:\n  backstop status --watch\n  backstop status --url https://llm.example --json")]
+    Status(status::Options),
+    /// Send a tiny real request to each slot and say what comes back
+    ///
+    /// The request goes the gateway's own way, with its keys, connections and classifier, so that a verdict is what the
+    /// gateway would decide. Each slot is asked once (16 tokens; 1024 for models that think); no running gateway hears
+    /// of it. Exit status 0: every slot that was asked is fine; 1: one is not; 2: the configuration is wrong; 130:
+    /// interrupted.
+    #[command(
+        after_help = "Examples:\n  backstop probe --config config/article.json5\n  backstop probe --chain default anthropic '*@Backup'"
+    )]
+    Probe(probe::Options),
 }
 
 /// Exit status of a configuration or command line that is wrong.
@@ -60,6 +80,8 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
         Command::Sim { listen, script } => sim::run(listen, script.as_deref()),
+        Command::Status(options) => status::run(&options),
+        Command::Probe(options) => probe::run(&options),
     }
 }
 
