@@ -39,8 +39,9 @@ const CLEAR: &str = "\x1b[2J";
 /// What is left of an older, longer line or frame.
 const CLEAR_LINE: &str = "\x1b[K";
 const CLEAR_BELOW: &str = "\x1b[J";
-const HIDE_CURSOR: &str = "\x1b[?25l";
-const SHOW_CURSOR: &str = "\x1b[?25h";
+/// No cursor, and lines that are too long are cut: one that went on in the next would shift all below it.
+const BEGIN: &str = "\x1b[?25l\x1b[?7l";
+const END: &str = "\x1b[?7h\x1b[?25h\r\n";
 
 pub(super) fn run(options: &Options) -> ExitCode {
     let url = options.url.clone().unwrap_or_else(default_url);
@@ -149,11 +150,8 @@ impl Screen {
             return;
         }
         // One write for the whole frame: nothing flickers.
-        let mut frame = if std::mem::replace(&mut self.begun, true) {
-            HOME.to_owned()
-        } else {
-            format!("{HIDE_CURSOR}{CLEAR}{HOME}")
-        };
+        let mut frame =
+            if std::mem::replace(&mut self.begun, true) { HOME.to_owned() } else { format!("{BEGIN}{CLEAR}{HOME}") };
         // Colours may be unwanted where moving the cursor is not.
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
         for line in fit(text, height()) {
@@ -166,11 +164,11 @@ impl Screen {
         let _gone = out.write_all(frame.as_bytes()).and_then(|()| out.flush());
     }
 
-    /// Gives the cursor back.
+    /// Gives the terminal back as it was.
     fn close(&self) {
         if self.drawn && self.begun {
             let mut out = io::stdout().lock();
-            let _gone = out.write_all(SHOW_CURSOR.as_bytes()).and_then(|()| out.flush());
+            let _gone = out.write_all(END.as_bytes()).and_then(|()| out.flush());
         }
     }
 }

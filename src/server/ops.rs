@@ -114,8 +114,8 @@ fn slot_row(state: &State, slot: SlotId, level: Option<&Level>, found: &Found, n
     let name = state.names.slot(slot);
     let view = &found.view;
     let barred = match view.state {
-        LaneState::Cooling | LaneState::Probing => true,
-        LaneState::Ready | LaneState::HalfOpen | LaneState::Disabled => false,
+        LaneState::Cooling | LaneState::Probing | LaneState::HalfOpen => true,
+        LaneState::Ready | LaneState::Disabled => false,
     };
     let (lane, lane_name) = state.names.lane(found.lane);
     let cooling = matches!(view.state, LaneState::Cooling);

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use comfy_table::Cell;
+use comfy_table::{Cell, ContentArrangement};
 use serde_json::{Value, json};
+use terminal_size::{Width, terminal_size};
 
 use super::super::terminal::{Format, Tone, indented, json as print_json, number, say, table};
 use super::ask::{Asked, Round, Verdict};
@@ -25,20 +26,32 @@ pub(super) fn print(round: &Round, state: &State, config: &Config, format: Forma
 }
 
 fn text(round: &Round, state: &State, config: &Config) -> String {
-    let mut rows = table(&["SLOT", "VERDICT", "HTTP", "LATENCY", "WHAT IT MEANS"]);
+    let mut rows = table(&["VERDICT", "HTTP", "LATENCY", "SLOT"]);
+    // A row is a line, so that notes can stand below it. Names come last: they may be as long as they like.
+    rows.set_content_arrangement(ContentArrangement::Disabled);
     for asked in &round.slots {
         let (verdict, tone) = verdict(asked);
         rows.add_row([
-            Cell::new(&state.names.slot(asked.candidate.slot).label),
             tone.cell(verdict),
             number(status(asked).map(|status| status.to_string()).unwrap_or_default()),
             number(asked.latency.map(|latency| format!("{} ms", latency.as_millis())).unwrap_or_default()),
-            note(asked),
+            Cell::new(&state.names.slot(asked.candidate.slot).label),
         ]);
     }
-    let mut text = format!("{}\n\n{}", indented(&mut rows, 0), summary(round));
+    let rows = indented(&mut rows, 0);
+    let mut lines = rows.lines();
+    let mut text = lines.next().unwrap_or_default().to_owned();
+    let indent = anstream::adapter::strip_str(&text).to_string().find("SLOT").unwrap_or_default();
+    for (asked, line) in round.slots.iter().zip(lines) {
+        text.push('\n');
+        text.push_str(line);
+        for (tone, note) in notes(asked) {
+            text.push_str(&wrapped(&note, indent, tone));
+        }
+    }
+    text.push_str(&format!("\n\n{}", summary(round)));
     for warning in &config.warnings {
-        text.push_str(&format!("\n{}", Tone::Dim.paint(format_args!("note: {warning}"))));
+        text.push_str(&wrapped(&format!("note: {warning}"), 0, Tone::Dim));
     }
     text
 }
@@ -62,16 +75,34 @@ fn status(asked: &Asked) -> Option<u16> {
 }
 
 /// What to do, and what the vendor said.
-fn note(asked: &Asked) -> Cell {
+fn notes(asked: &Asked) -> Vec<(Tone, String)> {
     match &asked.verdict {
-        Verdict::Good => Cell::new(""),
+        Verdict::Good => Vec::new(),
         Verdict::Failed { failure, words } => {
-            let said = words.as_deref().map(|words| format!("\n\"{}\"", short(words))).unwrap_or_default();
-            Cell::new(format!("{}{said}", advice(failure)))
+            let said = words.as_deref().map(|words| (Tone::Dim, format!("\"{}\"", short(words))));
+            std::iter::once((Tone::Plain, advice(failure))).chain(said).collect()
         }
-        Verdict::Skipped(reason) => Tone::Dim.cell(reason),
-        Verdict::Interrupted => Tone::Dim.cell("no answer yet when you ended it"),
+        Verdict::Skipped(reason) => vec![(Tone::Dim, (*reason).to_owned())],
+        Verdict::Interrupted => vec![(Tone::Dim, "no answer yet when it was ended".to_owned())],
     }
+}
+
+/// Lines of whole words, indented, as wide as the terminal.
+fn wrapped(text: &str, indent: usize, tone: Tone) -> String {
+    let width = terminal_size().map_or(100, |(Width(width), _)| usize::from(width)).clamp(60, 120) - indent;
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let last = lines.len() - 1;
+        if !lines[last].is_empty() && lines[last].chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+        } else {
+            if !lines[last].is_empty() {
+                lines[last].push(' ');
+            }
+            lines[last].push_str(word);
+        }
+    }
+    lines.into_iter().map(|line| format!("\n{:indent$}{}", "", tone.paint(line))).collect()
 }
 
 fn short(words: &str) -> String {

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
-use comfy_table::{Cell, Table};
+use comfy_table::{Cell, ContentArrangement};
 use serde::Deserialize;
 
 use super::super::terminal::{Tone, indented, number, table};
@@ -30,8 +30,8 @@ struct Chain {
 
 #[derive(Debug, Clone, Deserialize)]
 struct Slot {
-    slot: String,
     target: String,
+    key: String,
     in_chain: bool,
     usable: bool,
     state: String,
@@ -49,10 +49,9 @@ struct Slot {
 #[derive(Debug, Clone, Deserialize)]
 struct Lane {
     lane: String,
-    name: String,
 }
 
-const HEADS: [&str; 7] = ["SLOT", "STATE", "KIND", "STREAK", "UNTIL", "LAST SUCCESS", "IN FLIGHT"];
+const HEADS: [&str; 7] = ["SLOT", "STATE", "KIND", "STREAK", "UNTIL (UTC)", "LAST SUCCESS", "IN FLIGHT"];
 
 impl Status {
     /// Reads a status; what is none, somebody else must have sent.
@@ -72,18 +71,37 @@ impl Status {
 
     /// The whole of it. With the time of day if there will be more than one.
     pub(super) fn text(&self, dated: bool) -> String {
-        let mut text = self.head(dated);
+        let mut headings = Vec::new();
+        let mut slots = Vec::new();
         for chain in &self.chains {
-            let slots =
-                chain.targets.iter().flat_map(|target| self.slots.iter().filter(move |slot| slot.target == *target));
-            self.group(&mut text, &chain.name, &slots.collect::<Vec<_>>());
+            for (place, target) in chain.targets.iter().enumerate() {
+                let begins = (place == 0).then_some(chain.name.as_str());
+                let of_target = self.slots.iter().filter(|slot| slot.target == *target);
+                group(begins, target, of_target, &mut headings, &mut slots);
+            }
         }
         // Nobody tries these by himself: only what happened to them is of interest.
-        let used =
-            |slot: &&Slot| !slot.in_chain && (slot.last_success.is_some() || slot.kind.is_some() || slot.in_flight > 0);
-        let others: Vec<&Slot> = self.slots.iter().filter(used).collect();
-        if !others.is_empty() {
-            self.group(&mut text, "models outside of the chains", &others);
+        let mut others = self.slots.iter().filter(|slot| !slot.in_chain && slot.is_used()).peekable();
+        let mut begins = Some("models outside of the chains");
+        while let Some(slot) = others.next() {
+            group(begins.take(), &slot.target, [slot], &mut headings, &mut slots);
+        }
+        self.lines(dated, &headings, &slots)
+    }
+
+    /// One table for all, so that columns are the same everywhere, with the headings between its lines.
+    fn lines(&self, dated: bool, headings: &[String], slots: &[&Slot]) -> String {
+        let mut rows = table(&HEADS);
+        // A row is a line: what does not fit, the window cuts.
+        rows.set_content_arrangement(ContentArrangement::Disabled);
+        rows.add_rows(slots.iter().map(|slot| self.row(slot)));
+        let rows = indented(&mut rows, 4);
+        let mut lines = rows.lines();
+        let mut text = format!("{}\n\n{}", self.head(dated), lines.next().unwrap_or_default());
+        for (heading, line) in headings.iter().zip(lines) {
+            text.push('\n');
+            text.push_str(heading);
+            text.push_str(line);
         }
         text
     }
@@ -110,27 +128,19 @@ impl Status {
         head
     }
 
-    fn group(&self, text: &mut String, name: &str, slots: &[&Slot]) {
-        let mut rows = table(&HEADS);
-        for slot in slots {
-            self.row(&mut rows, slot);
-        }
-        let _infallible = write!(text, "\n\n{}\n{}", Tone::Heading.paint(name), indented(&mut rows, 2));
-    }
-
-    fn row(&self, rows: &mut Table, slot: &Slot) {
+    fn row(&self, slot: &Slot) -> [Cell; HEADS.len()] {
         let (state, tone) = slot.state();
         let quiet = if slot.usable { Tone::Dim } else { Tone::Plain };
-        let streak = if slot.streak == 0 { String::new() } else { slot.streak.to_string() };
-        rows.add_row([
-            Cell::new(&slot.slot),
+        let count = |count: u32| number(if count == 0 { String::new() } else { count.to_string() });
+        [
+            Cell::new(format!("@{}", slot.key)),
             tone.cell(state),
             quiet.cell(slot.kind()),
-            number(streak),
+            count(slot.streak),
             Cell::new(slot.until()),
-            Tone::Plain.cell(self.ago(slot.last_success.as_deref())),
-            number(if slot.in_flight == 0 { String::new() } else { slot.in_flight.to_string() }),
-        ]);
+            Cell::new(if slot.state == "disabled" { String::new() } else { self.ago(slot.last_success.as_deref()) }),
+            count(slot.in_flight),
+        ]
     }
 
     fn ago(&self, then: Option<&str>) -> String {
@@ -143,7 +153,29 @@ impl Status {
     }
 }
 
+/// Notes the rows of one target, and what stands above the first of them.
+fn group<'a>(
+    chain: Option<&str>,
+    target: &str,
+    of_target: impl IntoIterator<Item = &'a Slot>,
+    headings: &mut Vec<String>,
+    slots: &mut Vec<&'a Slot>,
+) {
+    let chain = chain.map(|chain| format!("\n{}\n", Tone::Heading.paint(chain))).unwrap_or_default();
+    let mut heading = format!("{chain}  {target}\n");
+    for slot in of_target {
+        headings.push(std::mem::take(&mut heading));
+        slots.push(slot);
+    }
+}
+
 impl Slot {
+    /// Whether anything happened to the slot itself.
+    fn is_used(&self) -> bool {
+        let own = self.blocked_by.as_ref().is_some_and(|lane| lane.lane == "slot");
+        own || self.last_success.is_some() || self.in_flight > 0
+    }
+
     /// The state in words, with the lane if it is not the slot's own.
     fn state(&self) -> (String, Tone) {
         if let Some(why) = &self.unserved {
@@ -157,7 +189,6 @@ impl Slot {
         };
         let state = self.state.replace('_', "-");
         match &self.blocked_by {
-            Some(lane) if lane.lane == "endpoint" => (format!("{state} ({})", lane.name), tone),
             Some(lane) if lane.lane != "slot" => (format!("{state} ({})", lane.lane), tone),
             _ => (state, tone),
         }
@@ -180,7 +211,7 @@ impl Slot {
         } else {
             until.trim_end_matches('Z').replace('T', " ")
         };
-        format!("{}, {end} UTC", period(left))
+        format!("{} ({end})", period(left))
     }
 }
 
