@@ -149,19 +149,12 @@ impl Screen {
             say(text);
             return;
         }
-        // One write for the whole frame: nothing flickers.
-        let mut frame =
-            if std::mem::replace(&mut self.begun, true) { HOME.to_owned() } else { format!("{BEGIN}{CLEAR}{HOME}") };
+        let first = !std::mem::replace(&mut self.begun, true);
         // Colours may be unwanted where moving the cursor is not.
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
-        for line in fit(text, height()) {
-            frame.push_str(&if plain { anstream::adapter::strip_str(&line).to_string() } else { line });
-            frame.push_str(CLEAR_LINE);
-            frame.push_str("\r\n");
-        }
-        frame.push_str(CLEAR_BELOW);
+        let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
         let mut out = io::stdout().lock();
-        let _gone = out.write_all(frame.as_bytes()).and_then(|()| out.flush());
+        let _gone = out.write_all(drawn(&text, height(), first).as_bytes()).and_then(|()| out.flush());
     }
 
     /// Gives the terminal back as it was.
@@ -171,6 +164,18 @@ impl Screen {
             let _gone = out.write_all(END.as_bytes()).and_then(|()| out.flush());
         }
     }
+}
+
+/// A frame over the last one, in one write: nothing flickers.
+fn drawn(text: &str, height: usize, first: bool) -> String {
+    let mut frame = if first { format!("{BEGIN}{CLEAR}{HOME}") } else { HOME.to_owned() };
+    for line in fit(text, height) {
+        frame.push_str(&line);
+        frame.push_str(CLEAR_LINE);
+        frame.push_str("\r\n");
+    }
+    frame.push_str(CLEAR_BELOW);
+    frame
 }
 
 /// Lines that a terminal has, one of which the cursor needs.
@@ -193,6 +198,12 @@ fn fit(text: &str, height: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_frame_is_drawn_over_the_last_one() {
+        assert_eq!(drawn("a\nb", 24, true), "\x1b[?25l\x1b[?7l\x1b[2J\x1b[Ha\x1b[K\r\nb\x1b[K\r\n\x1b[J");
+        assert_eq!(drawn("c", 24, false), "\x1b[Hc\x1b[K\r\n\x1b[J", "nothing is cleared before it is written over");
+    }
 
     #[test]
     fn a_frame_is_cut_to_the_window() {

@@ -8,6 +8,8 @@
 )]
 
 mod classify;
+mod cli_probe;
+mod cli_status;
 mod config;
 mod docs;
 mod failover;

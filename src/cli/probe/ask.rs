@@ -10,7 +10,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tower::Service;
 
 use super::super::interrupted;
@@ -115,18 +115,24 @@ async fn gather(asking: &mut JoinSet<Heard>, slots: &mut [Asked], bar: &Progress
     loop {
         let heard = tokio::select! {
             biased;
-            () = &mut stop => return true,
+            () = &mut stop => break,
             heard = asking.join_next() => heard,
         };
-        match heard {
-            Some(Ok((place, Some((verdict, latency))))) => {
-                bar.inc(1);
-                slots[place].verdict = verdict;
-                slots[place].latency = Some(latency);
-            }
-            Some(Ok((_, None)) | Err(_)) => {}
-            None => return false,
-        }
+        let Some(heard) = heard else { return false };
+        bar.inc(1);
+        note(slots, heard);
+    }
+    // What was heard before the signal is known.
+    while let Some(heard) = asking.try_join_next() {
+        note(slots, heard);
+    }
+    true
+}
+
+fn note(slots: &mut [Asked], heard: Result<Heard, JoinError>) {
+    if let Ok((place, Some((verdict, latency)))) = heard {
+        slots[place].verdict = verdict;
+        slots[place].latency = Some(latency);
     }
 }
 
