@@ -52,21 +52,22 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         script: Option<PathBuf>,
     },
-    /// Show what a running gateway says of its slots
+    /// Show who may be asked now, who cools, why and until when
     ///
-    /// Each slot of each chain in the order it is tried: whether it may be asked now, which lane bars it (the slot itself,
-    /// its key, its target or its endpoint), for what kind of failure, and until when. Exit status 1: nobody answers, or
-    /// no Backstop does.
-    #[command(after_help = "Examples:\n  backstop status --watch\n  backstop status --url https://llm.example --json")]
+    /// Asks a running gateway. Each slot of each chain stands in the order in which it is tried, with the lane that bars
+    /// it (the slot itself, its key, its target or its endpoint), the kind of failure, the streak, the end of the
+    /// cooldown and the last good answer.
+    #[command(
+        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop status --watch\n  backstop status --url https://llm.example.com --json | jq .slots\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 it answered, 1 nobody does or no Backstop does, 2 the command line is wrong"
+    )]
     Status(status::Options),
     /// Send a tiny real request to each slot and say what comes back
     ///
-    /// The request goes the gateway's own way, with its keys, connections and classifier, so that a verdict is what the
-    /// gateway would decide. Each slot is asked once (16 tokens; 1024 for models that think); no running gateway hears
-    /// of it. Exit status 0: every slot that was asked is fine; 1: one is not; 2: the configuration is wrong; 130:
-    /// interrupted.
+    /// Each slot of the configuration is asked once, the gateway's own way: its keys, its connections, its classifier, so
+    /// that a verdict is what the gateway would decide. It costs 16 tokens a slot, up to 1024 for models that think. A
+    /// running gateway hears nothing of it.
     #[command(
-        after_help = "Examples:\n  backstop probe --config config/article.json5\n  backstop probe --chain default anthropic '*@Backup'"
+        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop probe --config config/article.json5\n  backstop probe --config config/article.json5 --chain default anthropic\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 all that were asked are fine, 1 one is not, 2 the configuration is wrong, 130 interrupted"
     )]
     Probe(probe::Options),
 }
@@ -83,6 +84,12 @@ pub fn run() -> ExitCode {
         Command::Status(options) => status::run(&options),
         Command::Probe(options) => probe::run(&options),
     }
+}
+
+/// The environment. A variable that is not UTF-8 cannot be meant for us.
+#[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Ends at the first SIGINT or SIGTERM.

@@ -7,15 +7,15 @@ mod ask;
 mod question;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::terminal::Format;
-use super::{EXIT_USAGE, fail};
+use super::{EXIT_USAGE, environment, fail};
 use crate::app;
-use crate::config::{self, Config};
+use crate::config::{Config, load};
 use crate::policy::chain::Chain;
 use crate::policy::id::SlotId;
 use crate::server::State;
@@ -59,7 +59,7 @@ struct Candidate {
 }
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    let config = match load(options.config.as_deref()) {
+    let config = match load(options.config.as_deref(), environment()) {
         Ok(config) => config,
         Err(error) => return fail(EXIT_USAGE, error),
     };
@@ -87,13 +87,6 @@ pub(super) fn run(options: &Options) -> ExitCode {
     // A name that is still being looked up would hold the process.
     runtime.shutdown_background();
     code
-}
-
-#[allow(clippy::disallowed_methods, reason = "the command line reads the environment")]
-fn load(path: Option<&Path>) -> Result<Config, config::ConfigError> {
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    config::load(path, environment)
 }
 
 /// The slots that are meant, in the order of the configuration, each once.

@@ -8,19 +8,15 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-use super::{EXIT_USAGE, announce, fail, interrupted};
+use super::{EXIT_USAGE, announce, environment, fail, interrupted};
 use crate::app::{self, Gateway};
 use crate::config::{Config, LogFormat, load};
 use crate::server::serve;
 use crate::telemetry::log;
 
-#[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 pub(super) fn run(path: Option<&Path>, listen: Option<SocketAddr>) -> ExitCode {
-    // A variable that is not UTF-8 cannot be meant for us.
-    let environment =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let asked = listen.map(|listen| ("BACKSTOP_SERVER__LISTEN".to_owned(), listen.to_string()));
-    let config = match load(path, environment.chain(asked)) {
+    let config = match load(path, environment().chain(asked)) {
         Ok(config) => config,
         Err(error) => return fail(EXIT_USAGE, error),
     };

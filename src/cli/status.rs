@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::terminal::{Tone, complain, say};
-use super::{EXIT_USAGE, fail, interrupted};
+use super::{EXIT_USAGE, environment, fail, interrupted};
 use source::Source;
 use view::Status;
 
@@ -70,10 +70,9 @@ pub(super) fn run(options: &Options) -> ExitCode {
 }
 
 /// The address that the same environment would make `backstop serve` listen on.
-#[allow(clippy::disallowed_methods, reason = "the command line reads the environment")]
 fn default_url() -> String {
-    let listen = std::env::var("BACKSTOP_SERVER__LISTEN").ok();
-    listen.map_or_else(|| "http://127.0.0.1:8080".to_owned(), |listen| source::url_of(&listen))
+    let listen = environment().find(|(name, value)| name == "BACKSTOP_SERVER__LISTEN" && !value.is_empty());
+    listen.map_or_else(|| "http://127.0.0.1:8080".to_owned(), |(_, listen)| source::url_of(listen.trim()))
 }
 
 async fn once(source: &Source, json: bool) -> ExitCode {

@@ -117,13 +117,16 @@ impl<T: Display> Display for Painted<T> {
 
 /// An empty table with these column heads and no lines around it; [`print`] it.
 pub(super) fn table(heads: &[&str]) -> Table {
+    let mut table = block();
+    table.set_header(heads.iter().map(|head| Tone::Dim.cell(head)));
+    table
+}
+
+/// A table without heads, for text that is wrapped beside a margin.
+pub(super) fn block() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).enforce_styling().set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_header(heads.iter().map(|head| Tone::Dim.cell(head)));
     table.style_text_only();
-    for column in table.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
     table
 }
 
@@ -136,6 +139,9 @@ pub(super) fn number(text: impl Display) -> Cell {
 pub(super) fn indented(table: &mut Table, indent: u16) -> String {
     if let Some(width) = table.width() {
         table.set_width(width.saturating_sub(indent).max(40));
+    }
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
     }
     let space = " ".repeat(usize::from(indent));
     let lines = table.lines().map(|line| format!("{space}{}", line.trim_end()));

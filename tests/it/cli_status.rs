@@ -80,7 +80,7 @@ async fn each_slot_is_shown_with_the_lane_that_bars_it() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let status: Value = serde_json::from_str(&out).unwrap();
     let lane = |lane: &str, name: &str| json!({ "lane": lane, "name": name });
-    let gone = status["slots"][6]["blocked_by"]["name"].as_str().unwrap().to_owned();
+    let gone = status["slots"][7]["blocked_by"]["name"].as_str().unwrap().to_owned();
     assert!(gone.starts_with("http://127.0.0.1:"), "{gone}");
     let expected = [
         ("key/m@One", "cooling", lane("key", "key@One"), json!("auth"), false),
@@ -89,9 +89,11 @@ async fn each_slot_is_shown_with_the_lane_that_bars_it() {
         ("slot/m@key-1", "cooling", lane("slot", "slot/m@key-1"), json!("rate_limit"), false),
         ("bedrock/m@default", "disabled", Value::Null, Value::Null, false),
         ("target/m@key-1", "cooling", lane("target", "target/m"), json!("model_not_found"), false),
-        ("gone/m@key-1", "", lane("endpoint", &gone), json!("network"), false),
         ("target/m@key-2", "cooling", lane("target", "target/m"), json!("model_not_found"), false),
+        ("gone/m@key-1", "", lane("endpoint", &gone), json!("network"), false),
     ];
+    let names: Vec<&Value> = status["slots"].as_array().unwrap().iter().map(|row| &row["slot"]).take(8).collect();
+    assert_eq!(names, expected.iter().map(|(name, ..)| *name).collect::<Vec<_>>(), "the order of the chains");
     let row = |name: &str| {
         let slots = status["slots"].as_array().unwrap();
         slots.iter().find(|slot| slot["slot"] == name).unwrap_or_else(|| panic!("{name}: {status:#}"))
