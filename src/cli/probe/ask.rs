@@ -90,19 +90,18 @@ pub(super) async fn all(state: &Arc<State>, candidates: Vec<Candidate>, limit: D
             let provider = attempt.level().provider.index();
             let gate = providers.entry(provider).or_insert_with(|| Arc::new(Semaphore::new(PER_PROVIDER)));
             let gates = [Arc::clone(gate), Arc::clone(&everybody)];
-            let (state, bar) = (Arc::clone(state), bar.clone());
+            let state = Arc::clone(state);
             asking.spawn(async move {
                 // The provider's first: who waits for his provider must not keep others from theirs.
                 let Ok(_provider) = gates[0].acquire().await else { return (place, None) };
                 let Ok(_everybody) = gates[1].acquire().await else { return (place, None) };
-                bar.set_message(state.names.slot(attempt.slot).label.clone());
                 (place, Some(one(&state, attempt, limit).await))
             });
         }
         slots.push(Asked { candidate, verdict, latency: None });
     }
     bar.set_length(asking.len() as u64);
-    let interrupted = gather(&mut asking, &mut slots, &bar).await;
+    let interrupted = gather(state, &mut asking, &mut slots, &bar).await;
     bar.finish_and_clear();
     Round { slots, interrupted }
 }
@@ -110,9 +109,10 @@ pub(super) async fn all(state: &Arc<State>, candidates: Vec<Candidate>, limit: D
 type Heard = (usize, Option<(Verdict, Duration)>);
 
 /// Notes answers as they come; whether SIGINT or SIGTERM came before the last.
-async fn gather(asking: &mut JoinSet<Heard>, slots: &mut [Asked], bar: &ProgressBar) -> bool {
+async fn gather(state: &State, asking: &mut JoinSet<Heard>, slots: &mut [Asked], bar: &ProgressBar) -> bool {
     let mut stop = std::pin::pin!(interrupted());
     loop {
+        bar.set_message(missing(state, slots));
         let heard = tokio::select! {
             biased;
             () = &mut stop => break,
@@ -127,6 +127,16 @@ async fn gather(asking: &mut JoinSet<Heard>, slots: &mut [Asked], bar: &Progress
         note(slots, heard);
     }
     true
+}
+
+/// Whose answer is still awaited, for the progress bar.
+fn missing(state: &State, slots: &[Asked]) -> String {
+    let mut missing = slots.iter().filter(|asked| matches!(asked.verdict, Verdict::Interrupted));
+    let first = missing.next().map_or("", |asked| state.names.slot(asked.candidate.slot).label.as_str());
+    match missing.count() {
+        0 => first.to_owned(),
+        more => format!("{first} and {more} more"),
+    }
 }
 
 fn note(slots: &mut [Asked], heard: Result<Heard, JoinError>) {

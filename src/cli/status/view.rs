@@ -81,9 +81,8 @@ impl Status {
             }
         }
         // Nobody tries these by himself: only what happened to them is of interest.
-        let mut others = self.slots.iter().filter(|slot| !slot.in_chain && slot.is_used()).peekable();
         let mut begins = Some("models outside of the chains");
-        while let Some(slot) = others.next() {
+        for slot in self.slots.iter().filter(|slot| !slot.in_chain && slot.is_used()) {
             group(begins.take(), &slot.target, [slot], &mut headings, &mut slots);
         }
         self.lines(dated, &headings, &slots)
