@@ -62,7 +62,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         tokio::select! {
             biased;
             () = interrupted() => {}
-            () = watch(&source, options, &mut screen) => {}
+            _unread = watch(&source, options, &mut screen) => {}
         }
         screen.close();
         ExitCode::SUCCESS
@@ -93,8 +93,8 @@ async fn once(source: &Source, json: bool) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Never ends.
-async fn watch(source: &Source, options: &Options, screen: &mut Screen) {
+/// Ends when nobody reads any more (`| head`).
+async fn watch(source: &Source, options: &Options, screen: &mut Screen) -> io::Result<()> {
     let mut pace = tokio::time::interval(options.interval.max(Duration::from_millis(50)));
     pace.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut last: Option<Status> = None;
@@ -102,13 +102,13 @@ async fn watch(source: &Source, options: &Options, screen: &mut Screen) {
         pace.tick().await;
         let asked = source.ask().await;
         match asked.and_then(|answer| Ok((Status::read(&answer, source)?, answer))) {
-            Ok((_, answer)) if options.json => say(one_line(&answer)),
+            Ok((_, answer)) if options.json => writeln!(io::stdout().lock(), "{}", one_line(&answer))?,
             Ok((status, _)) => {
-                screen.frame(&status.text(true));
+                screen.frame(&status.text(true))?;
                 last = Some(status);
             }
             Err(error) if options.json => complain(format_args!("backstop: {error}")),
-            Err(error) => screen.frame(&lost(&error, last.as_ref())),
+            Err(error) => screen.frame(&lost(&error, last.as_ref()))?,
         }
     }
 }
@@ -140,20 +140,18 @@ impl Screen {
         Self { drawn, begun: false }
     }
 
-    fn frame(&mut self, text: &str) {
-        if !self.drawn {
-            if std::mem::replace(&mut self.begun, true) {
-                say("");
-            }
-            say(text);
-            return;
-        }
+    fn frame(&mut self, text: &str) -> io::Result<()> {
         let first = !std::mem::replace(&mut self.begun, true);
+        if !self.drawn {
+            let gap = if first { "" } else { "\n" };
+            return writeln!(anstream::stdout().lock(), "{gap}{text}");
+        }
         // Colours may be unwanted where moving the cursor is not.
         let plain = anstream::AutoStream::choice(&io::stdout()) == anstream::ColorChoice::Never;
         let text = if plain { anstream::adapter::strip_str(text).to_string() } else { text.to_owned() };
         let mut out = io::stdout().lock();
-        let _gone = out.write_all(drawn(&text, height(), first).as_bytes()).and_then(|()| out.flush());
+        out.write_all(drawn(&text, height(), first).as_bytes())?;
+        out.flush()
     }
 
     /// Gives the terminal back as it was.

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::Instant;
 
 use backstop::sim::{Fault, Rule, Script, Sim};
 use serde_json::{Value, json};
@@ -196,10 +197,20 @@ impl Watched {
     /// Reads up to a line with `part` in it.
     async fn until(self, part: &'static str) -> Self {
         let read = spawn_blocking(move || {
-            while !self.lines.recv_timeout(PATIENCE).expect("another line").contains(part) {}
+            // Frames go on for ever: the wait for one line must not.
+            let end = Instant::now() + PATIENCE;
+            let left = || end.saturating_duration_since(Instant::now());
+            while !self.lines.recv_timeout(left()).unwrap_or_else(|_| panic!("no line with {part}")).contains(part) {}
             self
         });
         read.await.unwrap()
+    }
+
+    /// How it ends when nobody reads its output any more.
+    async fn unread(mut self) -> Option<i32> {
+        // With its other end the reader's thread ends, and with that the pipe.
+        drop(std::mem::replace(&mut self.lines, sync_channel(0).1));
+        spawn_blocking(move || self.child.wait().unwrap().code()).await.unwrap()
     }
 
     /// Ctrl-C.
@@ -222,6 +233,13 @@ async fn a_watch_shows_what_changes_until_it_is_ended() {
     world.ask("key/m").await;
     let watched = watched.until("cooling (key)").await.until("of 9 slots usable").await;
     assert_eq!(soon("the end", watched.ended()).await, Some(0));
+}
+
+#[tokio::test]
+async fn a_watch_ends_when_nobody_reads_it() {
+    let world = World::start().await;
+    let watched = Watched::start(&url(&world.gateway)).until("slots usable").await;
+    assert_eq!(soon("the end", watched.unread()).await, Some(0));
 }
 
 #[tokio::test]
