@@ -10,8 +10,10 @@ mod completions;
 mod hash_key;
 mod healthcheck;
 mod help;
+mod probe;
 mod serve;
 mod sim;
+mod status;
 mod terminal;
 
 use std::net::SocketAddr;
@@ -147,6 +149,24 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         script: Option<PathBuf>,
     },
+    /// Show who may be asked now, who cools, why and until when
+    ///
+    /// Asks a running gateway. Each slot of each chain stands in the order in which it is tried, with the lane that bars
+    /// it (the slot itself, its key, its target or its endpoint), the kind of failure, the streak, the end of the
+    /// cooldown and the last good answer.
+    #[command(
+        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop status --watch\n  backstop status --url https://llm.example.com --json | jq .slots\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 it answered, 1 nobody does or no Backstop does, 2 the command line is wrong"
+    )]
+    Status(status::Options),
+    /// Send a tiny real request to each slot and say what comes back
+    ///
+    /// Each slot of the configuration is asked once, the gateway's own way: its keys, its connections, its classifier, so
+    /// that a verdict is what the gateway would decide. It costs 16 tokens a slot, up to 1024 for models that think. A
+    /// running gateway hears nothing of it.
+    #[command(
+        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop probe --config config/article.json5\n  backstop probe --config config/article.json5 --chain default anthropic\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 all that were asked are fine, 1 one is not, 2 the configuration is wrong, 130 interrupted"
+    )]
+    Probe(probe::Options),
 }
 
 /// Exit status of a configuration or command line that is wrong.
@@ -165,6 +185,8 @@ pub fn run() -> ExitCode {
         Command::HashKey { key, generate, name, json } => hash_key::run(key, generate, &name, Format::of(json)),
         Command::Completions { shell } => completions::run(shell),
         Command::Sim { listen, script } => sim::run(listen, script.as_deref()),
+        Command::Status(options) => status::run(&options),
+        Command::Probe(options) => probe::run(&options),
     }
 }
 

@@ -128,6 +128,14 @@ impl Client {
         }
     }
 
+    /// Only connects, to hear in words why that fails.
+    ///
+    /// # Errors
+    /// No connection could be made.
+    pub async fn reach(&self) -> Result<(), SendError> {
+        self.connect().await.map(drop)
+    }
+
     fn answer(&self, response: Response<hyper::body::Incoming>, sender: Sender) -> Response<AnswerBody> {
         response.map(|body| AnswerBody::new(body, sender, &self.0.pool))
     }

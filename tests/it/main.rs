@@ -10,7 +10,9 @@
 mod classify;
 mod cli_check;
 mod cli_help;
+mod cli_probe;
 mod cli_run;
+mod cli_status;
 mod cli_tools;
 mod config;
 mod docs;
