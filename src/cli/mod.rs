@@ -2,8 +2,10 @@
 //!
 //! Owns arguments, exit codes and what is printed. Refuses to decide anything about requests.
 
+mod demo;
 mod serve;
 mod sim;
+mod terminal;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -21,6 +23,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: simulated providers, failures and recoveries, without any key
+    ///
+    /// Runs the recommended configuration before simulated providers, breaks them one after the other and tells what
+    /// happens, live. Then it keeps serving for you until Ctrl-C.
+    Demo {
+        /// Listen here, port 0 takes a free one [default: 127.0.0.1:8080, or a free port if that is taken]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// End after the story; exit status 1 if it did not go as told
+        #[arg(long)]
+        once: bool,
+        /// One JSON object per event instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the gateway
     ///
     /// Point an OpenAI SDK at http://ADDR/v1 and use a chain's name (`default`), `provider/model`, or a bare model
@@ -58,6 +75,7 @@ const EXIT_USAGE: u8 = 2;
 #[must_use]
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
+        Command::Demo { listen, once, json } => demo::run(listen, once, terminal::Format::of(json)),
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
         Command::Sim { listen, script } => sim::run(listen, script.as_deref()),
     }
