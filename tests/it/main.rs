@@ -8,6 +8,7 @@
 )]
 
 mod classify;
+mod cli_demo;
 mod config;
 mod docs;
 mod failover;

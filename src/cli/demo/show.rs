@@ -132,7 +132,7 @@ impl Show {
             let head = Tone::Heading.paint("Backstop: several keys, several providers, one address.");
             let url = Tone::Command.paint(stage.base_url());
             text.push_str(&format!(
-                "{head}\nIt all runs in this process: simulated providers, real sockets, no keys.\n\n"
+                "{head}\nAll in one process: config/article.json5, simulated providers, real sockets.\n\n"
             ));
             text.push_str(&format!("  your program ──▶ {url} ──▶ model \"default\", in this order:\n"));
             for (no, (name, keys)) in stage.chain.iter().enumerate() {
@@ -304,6 +304,8 @@ fn indented(command: &str) -> String {
 
 /// One attempt or skipped target.
 fn row(slot: &str, outcome: &str, cooldown: Option<u64>) -> String {
+    // That a failure came behind a 200 is true, and says nothing here.
+    let outcome = if outcome.starts_with("ok") { outcome } else { outcome.trim_end_matches(":200") };
     let words = outcome.replacen(':', " ", 1);
     let (mark, words) = match words.split_once(' ') {
         Some(("ok", _)) => (Tone::Good.paint("✓"), Tone::Good.paint(words)),

@@ -68,6 +68,11 @@ pub(super) struct Stage {
 impl Stage {
     /// Starts everything; with an address of the user's choice there and nowhere else.
     pub(super) async fn set(listen: Option<SocketAddr>) -> Result<Self, Unset> {
+        if let Some(open) = listen.filter(|address| !address.ip().to_canonical().is_loopback()) {
+            let why =
+                format!("the demo asks nobody for a key, so it does not listen on {open}; take 127.0.0.1 or [::1]");
+            return Err(Unset { status: super::EXIT_USAGE, why });
+        }
         let mut sims = Vec::new();
         for (name, _) in SIMULATED {
             let sim = Sim::start(healthy(vec![])).map_err(|error| failed(format!("cannot start {name}: {error}")))?;
@@ -111,12 +116,15 @@ impl Stage {
         self.client.clone()
     }
 
-    /// What `GET /status` says of a lane.
-    pub(super) async fn lane(&self, lane: &str, name: &str) -> Result<Value, String> {
+    /// What `GET /status` says of these lanes, in their order.
+    pub(super) async fn lanes(&self, wanted: &[(&str, String)]) -> Result<Vec<Value>, String> {
         let status = self.client.get("/status").await?;
-        let lanes = status["lanes"].as_array().into_iter().flatten();
-        let found = lanes.into_iter().find(|row| row["lane"] == lane && row["name"] == name);
-        found.cloned().ok_or_else(|| format!("/status does not know the {lane} {name}"))
+        let rows = status["lanes"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let find = |(lane, name): &(&str, String)| {
+            let found = rows.iter().find(|row| row["lane"] == *lane && row["name"] == *name);
+            found.cloned().ok_or_else(|| format!("/status does not know the {lane} {name}"))
+        };
+        wanted.iter().map(find).collect()
     }
 }
 
@@ -236,5 +244,26 @@ impl Caller {
         };
         let answered = tokio::time::timeout(PATIENCE, whole).await;
         answered.unwrap_or_else(|_late| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_leaves_this_machine() {
+        let sims: Vec<_> = SIMULATED.iter().map(|(name, _)| (*name, Sim::start(Script::default()).unwrap())).collect();
+        let config = config(&sims, USUAL).map_err(|why| panic!("{why}")).unwrap();
+        for provider in &config.providers {
+            let used = provider.keys.iter().any(|key| !key.disabled);
+            let here = provider.base_url.authority.host() == "127.0.0.1";
+            assert_eq!(used, here, "{} at {}", provider.name, provider.base_url.authority);
+        }
+        let ports: std::collections::BTreeSet<u16> = sims.iter().map(|(_, sim)| sim.addr().port()).collect();
+        assert_eq!(ports.len(), SIMULATED.len(), "each has an endpoint of its own");
+        let rows = chain(&config);
+        let keys: Vec<usize> = rows.iter().map(|(_, keys)| keys.len()).collect();
+        assert_eq!(keys, [2, 0, 1, 1], "{rows:?}");
     }
 }

@@ -98,17 +98,17 @@ impl<'a> Story<'a> {
     async fn healthy(&mut self) -> Told {
         self.title("healthy", "A request comes in.", "");
         let answer = self.ask().await?;
-        self.must(&answer, &[(&self.cast.primary, "ok:200")])?;
+        must(&answer, &[(&self.cast.primary, "ok:200")])?;
         self.beat().await;
         Ok(())
     }
 
     async fn limited(&mut self) -> Told {
-        let remark = format!("Anthropic answers it with 429, retry-after: {HINT}. The same request goes to Backup.");
+        let remark = format!("Anthropic answers 429, retry-after: {HINT}. The same request goes on to Backup.");
         self.title("rate_limit", "The key Primary hits its rate limit.", &remark);
         self.stage.play("anthropic", vec![refusing(429).key(PRIMARY)]);
         let answer = self.ask().await?;
-        self.must(&answer, &[(&self.cast.primary, "rate_limit:429"), (&self.cast.backup, "ok:200")])?;
+        must(&answer, &[(&self.cast.primary, "rate_limit:429"), (&self.cast.backup, "ok:200")])?;
         self.beat().await;
         Ok(())
     }
@@ -116,7 +116,7 @@ impl<'a> Story<'a> {
     async fn cooling(&mut self) -> Told {
         self.title("cooldown", "While Primary cools down, nobody wastes time on it.", "");
         let answer = self.ask().await?;
-        self.must(&answer, &[(&self.cast.backup, "ok:200")])?;
+        must(&answer, &[(&self.cast.backup, "ok:200")])?;
         let lanes = [("slot", self.cast.primary.clone())];
         self.cool_down(&lanes).await
     }
@@ -164,7 +164,7 @@ impl<'a> Story<'a> {
         }
         let remark = format!("one whole stream: {} pieces of text, [DONE], no trace of the break", said.len());
         self.show_answer(&answer, &remark)?;
-        self.served_by(&answer, &self.cast.backup)?;
+        served_by(&answer, &self.cast.backup)?;
         self.beat().await;
         Ok(())
     }
@@ -175,12 +175,12 @@ impl<'a> Story<'a> {
         self.stage.play("anthropic", vec![refusing(529)]);
         let answer = self.ask().await?;
         let (primary, backup) = (&self.cast.primary, &self.cast.backup);
-        self.must(&answer, &[(primary, "overloaded:529"), (backup, "overloaded:529"), (&self.cast.second, "ok:200")])?;
+        must(&answer, &[(primary, "overloaded:529"), (backup, "overloaded:529"), (&self.cast.second, "ok:200")])?;
         self.beat().await;
         self.title("second_outage", "And OpenAI is down, too.", "Anthropic cools, so it is not even asked.");
         self.stage.play("openai", vec![refusing(503)]);
         let answer = self.ask().await?;
-        self.served_by(&answer, &self.cast.last)?;
+        served_by(&answer, &self.cast.last)?;
         self.beat().await;
         Ok(())
     }
@@ -190,7 +190,7 @@ impl<'a> Story<'a> {
         let lanes = [("target", self.cast.target.clone()), ("slot", self.cast.primary.clone())];
         self.cool_down(&lanes).await?;
         let answer = self.ask().await?;
-        self.must(&answer, &[(&self.cast.primary, "ok:200")])?;
+        must(&answer, &[(&self.cast.primary, "ok:200")])?;
         self.recovered()?;
         self.beat().await;
         Ok(())
@@ -238,42 +238,17 @@ impl<'a> Story<'a> {
         found.map(|line| self.show.line(line)).ok_or_else(|| format!("{name} did not recover"))
     }
 
-    /// The trail is this one, apart from targets that were skipped, and the client was served.
-    fn must(&self, answer: &Answer, wanted: &[(&String, &str)]) -> Told {
-        let trail = attempts(answer.told("trail"));
-        let asked = trail.iter().filter(|attempt| !attempt.is_skipped());
-        let fits = asked.map(|attempt| (&attempt.slot, attempt.outcome.as_str())).eq(wanted.iter().copied());
-        if fits && answer.status == 200 {
-            return Ok(());
-        }
-        let wanted: Vec<String> = wanted.iter().map(|(slot, outcome)| format!("{slot}={outcome}")).collect();
-        Err(format!("{} with the trail {}; expected {}", answer.status, answer.told("trail"), wanted.join(", ")))
-    }
-
-    /// The client was served, by this slot.
-    fn served_by(&self, answer: &Answer, slot: &str) -> Told {
-        let last = attempts(answer.told("trail")).pop();
-        if answer.status == 200 && last.is_some_and(|last| last.slot == slot && last.outcome == "ok:200") {
-            return Ok(());
-        }
-        Err(format!("{} with the trail {}; expected {slot} at its end", answer.status, answer.told("trail")))
-    }
-
-    /// Follows a cooldown in `/status` until none of these lanes cools.
+    /// Follows a cooldown in `/status` until none of these lanes cools; the first that does is named.
     async fn cool_down(&mut self, lanes: &[(&str, String)]) -> Told {
         let counting = async {
             let mut whole = Duration::ZERO;
             let mut last = None;
             loop {
-                let mut longest: Option<(Duration, &str)> = None;
-                for (lane, name) in lanes {
-                    let view = self.stage.lane(lane, name).await?;
-                    let left = Duration::from_millis(view["remaining_ms"].as_u64().unwrap_or(0));
-                    if is_cooling(&view) {
-                        longest = longest.max(Some((left, name)));
-                    }
-                }
-                let Some((left, name)) = longest else { return Ok(last) };
+                let views = self.stage.lanes(lanes).await?;
+                let cooling = lanes.iter().zip(&views).filter(|(_, view)| view["state"] == "cooling");
+                let left = cooling.clone().filter_map(|(_, view)| view["remaining_ms"].as_u64()).max();
+                let (Some(left), Some(((_, name), _))) = (left, cooling.clone().next()) else { return Ok(last) };
+                let left = Duration::from_millis(left);
                 last = Some(name);
                 whole = whole.max(left);
                 self.show.cooling(name, left, whole);
@@ -288,8 +263,25 @@ impl<'a> Story<'a> {
     }
 }
 
-fn is_cooling(view: &Value) -> bool {
-    view["state"] == "cooling"
+/// The trail is this one, apart from targets that were skipped, and the client was served.
+fn must(answer: &Answer, wanted: &[(&String, &str)]) -> Told {
+    let trail = attempts(answer.told("trail"));
+    let asked = trail.iter().filter(|attempt| !attempt.is_skipped());
+    let fits = asked.map(|attempt| (&attempt.slot, attempt.outcome.as_str())).eq(wanted.iter().copied());
+    if fits && answer.status == 200 {
+        return Ok(());
+    }
+    let wanted: Vec<String> = wanted.iter().map(|(slot, outcome)| format!("{slot}={outcome}")).collect();
+    Err(format!("{} with the trail {}; expected {}", answer.status, answer.told("trail"), wanted.join(", ")))
+}
+
+/// The client was served, by this slot.
+fn served_by(answer: &Answer, slot: &str) -> Told {
+    let last = attempts(answer.told("trail")).pop();
+    if answer.status == 200 && last.is_some_and(|last| last.slot == slot && last.outcome == "ok:200") {
+        return Ok(());
+    }
+    Err(format!("{} with the trail {}; expected {slot} at its end", answer.status, answer.told("trail")))
 }
 
 /// The pieces of text in a stream.
@@ -298,4 +290,47 @@ fn spoken(answer: &Answer) -> Vec<String> {
     let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
     let said = events.filter_map(|event| Some(event.pointer("/choices/0/delta/content")?.as_str()?.to_owned()));
     said.filter(|piece| !piece.is_empty()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn answer(status: u16, trail: &str, body: &'static str) -> Answer {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("x-backstop-trail", trail.parse().unwrap());
+        let status = status.try_into().unwrap();
+        Answer { status, headers, body: Bytes::from_static(body.as_bytes()), took: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_story_that_did_not_happen_is_not_told() {
+        let (one, two) = ("a/m@One".to_owned(), "a/m@Two".to_owned());
+        let wanted = [(&one, "rate_limit:429"), (&two, "ok:200")];
+        let trail = "a/m@One=rate_limit:429, b/x=skipped:no_key, a/m@Two=ok:200";
+        assert_eq!(must(&answer(200, trail, ""), &wanted), Ok(()));
+        for (status, trail) in [
+            (502, trail),
+            (200, "a/m@Two=ok:200"),
+            (200, "a/m@One=overloaded:529, a/m@Two=ok:200"),
+            (200, "a/m@One=rate_limit:429, a/m@Two=network, a/m@Two=ok:200"),
+            (200, ""),
+        ] {
+            let why = must(&answer(status, trail, ""), &wanted).unwrap_err();
+            assert!(why.contains(trail) && why.contains("expected a/m@One=rate_limit:429"), "{why}");
+        }
+        assert_eq!(served_by(&answer(200, trail, ""), &two), Ok(()));
+        assert!(served_by(&answer(200, trail, ""), &one).is_err());
+        assert!(served_by(&answer(502, trail, ""), &two).is_err());
+    }
+
+    #[test]
+    fn what_a_stream_says_is_its_text() {
+        let body = "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n: note\n\n\
+                    data: {\"choices\":[{\"delta\":{\"content\":\"one\"}}]}\n\n\
+                    data: {\"choices\":[{\"delta\":{\"content\":\" two\"}}]}\n\ndata: [DONE]\n\n";
+        assert_eq!(spoken(&answer(200, "", body)), ["one", " two"]);
+    }
 }
