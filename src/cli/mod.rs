@@ -7,6 +7,7 @@
 
 mod check;
 mod completions;
+mod demo;
 mod hash_key;
 mod healthcheck;
 mod help;
@@ -38,6 +39,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// See it work: simulated providers, failures and recoveries, without any key
+    ///
+    /// Runs the recommended configuration before simulated providers, breaks them one after the other and tells what
+    /// happens, live. Then it keeps serving for you until Ctrl-C.
+    Demo {
+        /// Listen here, port 0 takes a free one [default: 127.0.0.1:8080, or a free port if that is taken]
+        #[arg(long, value_name = "ADDR")]
+        listen: Option<SocketAddr>,
+        /// End after the story; exit status 1 if it did not go as told
+        #[arg(long)]
+        once: bool,
+        /// One JSON object per event instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Run the gateway
     ///
     /// Point an OpenAI SDK at http://ADDR/v1 and use a chain's name (`default`), `provider/model`, or a bare model
@@ -179,6 +195,8 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.color.apply();
     match arguments.command {
+    match Arguments::parse().command {
+        Command::Demo { listen, once, json } => demo::run(listen, once, terminal::Format::of(json)),
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
         Command::Check { config, strict, json } => check::run(config.as_deref(), strict, Format::of(json)),
         Command::Healthcheck { url, ready, config } => healthcheck::run(url.as_deref(), ready, config.as_deref()),

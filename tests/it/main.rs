@@ -9,6 +9,7 @@
 
 mod classify;
 mod cli_check;
+mod cli_demo;
 mod cli_help;
 mod cli_probe;
 mod cli_run;
