@@ -213,7 +213,7 @@ fn everything_that_is_wrong_is_said_at_once_with_place_source_and_cure() {
             panic!("{place} is not told:\n{}", ran.err);
         });
         assert!(text[at + 2].starts_with("→ ") && text[at + 2].contains(hint), "{}", ran.err);
-        assert_eq!(text[at + 3], source);
+        assert!(text[at + 3].starts_with(source), "{}", ran.err);
     }
 
     let machine = backstop(&["check", "--config", &path, "--json"], &env);
