@@ -43,6 +43,12 @@ enum Command {
     ///
     /// Runs the recommended configuration before simulated providers, breaks them one after the other and tells what
     /// happens, live. Then it keeps serving for you until Ctrl-C.
+    #[command(after_help = help::after!(
+        "backstop demo"
+        "backstop demo --listen 127.0.0.1:9090"
+        "backstop demo --once --json | jq .event";
+        "0 after Ctrl-C or a story that went as told, 1 if it did not or it cannot listen, 2 an address beyond loopback"
+    ))]
     Demo {
         /// Listen here, port 0 takes a free one [default: 127.0.0.1:8080, or a free port if that is taken]
         #[arg(long, value_name = "ADDR")]
@@ -170,18 +176,22 @@ enum Command {
     /// Asks a running gateway. Each slot of each chain stands in the order in which it is tried, with the lane that bars
     /// it (the slot itself, its key, its target or its endpoint), the kind of failure, the streak, the end of the
     /// cooldown and the last good answer.
-    #[command(
-        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop status --watch\n  backstop status --url https://llm.example.com --json | jq .slots\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 it answered, 1 nobody does or no Backstop does, 2 the command line is wrong"
-    )]
+    #[command(after_help = help::after!(
+        "backstop status --watch"
+        "backstop status --url https://llm.example.com --json | jq .slots";
+        "0 it answered, 1 nobody does or no Backstop does, 2 the command line is wrong"
+    ))]
     Status(status::Options),
     /// Send a tiny real request to each slot and say what comes back
     ///
     /// Each slot of the configuration is asked once, the gateway's own way: its keys, its connections, its classifier, so
     /// that a verdict is what the gateway would decide. It costs 16 tokens a slot, up to 1024 for models that think. A
     /// running gateway hears nothing of it.
-    #[command(
-        after_help = "\u{1b}[1mExamples:\u{1b}[0m\n  backstop probe --config config/article.json5\n  backstop probe --config config/article.json5 --chain default anthropic\n\n\u{1b}[1mExit status:\u{1b}[0m\n  0 all that were asked are fine, 1 one is not, 2 the configuration is wrong, 130 interrupted"
-    )]
+    #[command(after_help = help::after!(
+        "backstop probe --config config/article.json5"
+        "backstop probe --config config/article.json5 --chain default anthropic";
+        "0 all that were asked are fine, 1 one is not, 2 the configuration is wrong, 130 interrupted"
+    ))]
     Probe(probe::Options),
 }
 
@@ -195,8 +205,7 @@ pub fn run() -> ExitCode {
     let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.color.apply();
     match arguments.command {
-    match Arguments::parse().command {
-        Command::Demo { listen, once, json } => demo::run(listen, once, terminal::Format::of(json)),
+        Command::Demo { listen, once, json } => demo::run(listen, once, Format::of(json)),
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
         Command::Check { config, strict, json } => check::run(config.as_deref(), strict, Format::of(json)),
         Command::Healthcheck { url, ready, config } => healthcheck::run(url.as_deref(), ready, config.as_deref()),
