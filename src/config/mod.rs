@@ -16,6 +16,11 @@ use crate::policy::settings::{CooldownSettings, RunSettings};
 
 pub mod builtin;
 mod chains;
+pub mod defaults;
+mod discovery;
+mod environment;
+mod file;
+mod formats;
 pub mod models;
 mod numbers;
 mod problem;
@@ -24,6 +29,7 @@ mod raw;
 mod resolve;
 mod shapes;
 mod source;
+mod variables;
 
 pub use crate::policy::chain::KeyOrder;
 pub use crate::secret::Secret;
@@ -296,30 +302,41 @@ pub enum UnknownModel {
     Default,
 }
 
-/// Loads the file at `path` (without one, the environment alone) and `BACKSTOP_…` variables over it.
+/// Loads the file at `path`, with `BACKSTOP_…` variables over it. Without a path the variable `BACKSTOP_CONFIG` names
+/// it; without either, the keys in the environment are the configuration.
 ///
-/// `env` is the environment; a later entry of the same name wins, so a command line's choice can be appended as
+/// The extension says the format: JSON5 (`.json5`, `.json`), YAML (`.yaml`, `.yml`) or TOML (`.toml`). `env` is the
+/// environment; a later entry of the same name wins, so a command line's choice can be appended as
 /// `BACKSTOP_SERVER__LISTEN`.
 ///
 /// # Errors
 /// Every problem found, together.
 pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-    let Some(path) = path else { return load_text(None, env) };
+    let variables: variables::Variables = env.into_iter().collect();
+    let named = environment::config_file(&variables).map(PathBuf::from);
+    let Some(path) = path.map(Path::to_owned).or(named) else {
+        return resolve::resolve(source::Merged::read(None, &variables));
+    };
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(Some((&name, &text)), env),
-        Err(error) => Err(ConfigError {
-            problems: vec![Problem {
-                path: String::new(),
-                source: name,
-                what: format!("the file cannot be read: {error}"),
-                hint: None,
-            }],
-        }),
+    let text = if formats::Format::of(&name).is_some() || path.is_dir() {
+        file::configuration(&path)
+    } else {
+        Err(file::Unusable {
+            what: "the file's extension does not say how it is written".to_owned(),
+            hint: Some(format!("known: {}", formats::Format::EXTENSIONS)),
+            line: None,
+        })
+    };
+    match text {
+        Ok(text) => resolve::resolve(source::Merged::read(Some((&name, &text)), &variables)),
+        Err(file::Unusable { what, hint, line }) => {
+            Err(ConfigError { problems: vec![Problem { path: String::new(), source: name, line, what, hint }] })
+        }
     }
 }
 
-/// The same as [`load`] for a text at hand: its name and what it says.
+/// The same as [`load`] for a text at hand: its name, whose extension says the format (JSON5 if it says none), and what
+/// it says.
 ///
 /// # Errors
 /// Every problem found, together.

@@ -12,6 +12,8 @@ pub struct Problem {
     pub path: String,
     /// The file or the environment variable that says it; empty if nothing does.
     pub source: String,
+    /// The line in the file, from 1, if a file says it.
+    pub line: Option<usize>,
     /// What is wrong.
     pub what: String,
     /// What to write instead.
@@ -46,8 +48,10 @@ impl fmt::Display for Problem {
             write!(out, "{}: ", self.path)?;
         }
         write!(out, "{}", self.what)?;
-        if !self.source.is_empty() {
-            write!(out, " (in {})", self.source)?;
+        match self.line {
+            Some(line) if !self.source.is_empty() => write!(out, " (in {}:{line})", self.source)?,
+            None if !self.source.is_empty() => write!(out, " (in {})", self.source)?,
+            _ => {}
         }
         match &self.hint {
             Some(hint) => write!(out, "\n    hint: {hint}"),

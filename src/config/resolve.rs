@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind as Wrong};
 use figment::value::{Dict, Empty, Value};
 use serde::Deserialize;
 
-use super::problem::{Place, Problem, nearest, shown};
+use super::problem::{Place, nearest, shown};
 use super::raw::{Raw, RawModel};
 use super::source::Merged;
 use super::{Config, ConfigError, UnknownModel};
@@ -25,8 +25,7 @@ impl Desk {
     /// Notes a problem, unless it only follows from a value that could not be read.
     pub(super) fn problem(&mut self, place: &Place, what: impl Into<String>, hint: Option<String>) {
         if !self.unread.iter().any(|unread| unread.touches(place)) {
-            let source = self.merged.source(place);
-            self.merged.problems.push(Problem { path: place.to_string(), source, what: what.into(), hint });
+            self.merged.note(place, what, hint);
         }
     }
 
@@ -75,7 +74,7 @@ impl Desk {
 
 /// Resolves everything, or says everything that is wrong.
 pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
-    let mut desk = Desk { merged, unread: Vec::new() };
+    let mut desk = Desk { unread: merged.settled.clone(), merged };
     // A file that could not be parsed has one problem; nothing below would say anything true about it.
     if desk.merged.problems.iter().any(|problem| problem.path.is_empty()) {
         return Err(ConfigError { problems: desk.merged.problems });
