@@ -27,7 +27,7 @@ enum Command {
     /// name as `model`. See who cools and why at /status, series at /metrics.
     #[command(after_help = "Example:\n  backstop serve --config config/article.json5 --listen 127.0.0.1:8080")]
     Serve {
-        /// The configuration (JSON5); BACKSTOP_… variables override its fields
+        /// The configuration (JSON5, YAML or TOML; also BACKSTOP_CONFIG); without one, keys in the environment are enough
         #[arg(long, value_name = "PATH")]
         config: Option<PathBuf>,
         /// Listen here instead of where the configuration says; port 0 takes a free one

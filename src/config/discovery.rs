@@ -152,7 +152,7 @@ fn named(held: Vec<Held>, warnings: &mut Vec<String>) -> (Vec<(String, String)>,
 }
 
 /// Variables whose names are nearly those of keys, and what was probably meant.
-fn misspelt(variables: &Variables) -> Vec<(&str, &'static str)> {
+pub(super) fn misspelt(variables: &Variables) -> Vec<(&str, &'static str)> {
     const ENDINGS: [&str; 4] = ["_API_KEYS", "_API_KEY", "_KEYS", "_KEY"];
     let known = || BUILTINS.iter().map(|known| known.key_variable);
     let stem = |name: &'static str| name.strip_suffix("_API_KEY");

@@ -21,6 +21,7 @@ mod discovery;
 mod environment;
 mod file;
 mod formats;
+mod mistyped;
 pub mod models;
 mod numbers;
 mod problem;
@@ -305,8 +306,8 @@ pub enum UnknownModel {
 /// Loads the file at `path`, with `BACKSTOP_…` variables over it. Without a path the variable `BACKSTOP_CONFIG` names
 /// it; without either, the keys in the environment are the configuration.
 ///
-/// The extension says the format: JSON5 (`.json5`, `.json`), YAML (`.yaml`, `.yml`) or TOML (`.toml`). `env` is the
-/// environment; a later entry of the same name wins, so a command line's choice can be appended as
+/// The extension says the format: JSON5 (`.json5`, `.json`), YAML (`.yaml`, `.yml`) or TOML (`.toml`); what is no
+/// regular file, such as a pipe, may do without and is JSON5 then. `env` is the environment; a later entry of the same name wins, so a command line's choice can be appended as
 /// `BACKSTOP_SERVER__LISTEN`.
 ///
 /// # Errors
@@ -318,14 +319,15 @@ pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>
         return resolve::resolve(source::Merged::read(None, &variables));
     };
     let name = path.display().to_string();
-    let text = if formats::Format::of(&name).is_some() || path.is_dir() {
-        file::configuration(&path)
-    } else {
+    // A pipe has no extension.
+    let text = if formats::Format::of(&name).is_none() && path.is_file() {
         Err(file::Unusable {
             what: "the file's extension does not say how it is written".to_owned(),
             hint: Some(format!("known: {}", formats::Format::EXTENSIONS)),
             line: None,
         })
+    } else {
+        file::configuration(&path)
     };
     match text {
         Ok(text) => resolve::resolve(source::Merged::read(Some((&name, &text)), &variables)),

@@ -38,7 +38,7 @@ struct FileLayer {
     dict: Dict,
     /// The line of every place.
     lines: BTreeMap<Vec<String>, usize>,
-    /// Field names in file order: of the file itself (under `""`) and of each section.
+    /// Field names in file order: of the file itself (under `""`), of each section, and of each part of one.
     order: BTreeMap<String, Vec<String>>,
 }
 
@@ -113,7 +113,7 @@ impl Merged {
         let whole = self.whole();
         let providers = providers(&whole);
         if providers.is_empty() {
-            self.nothing(alone);
+            self.nothing(variables, alone);
         }
         let chain = discovery::default_chain(&providers);
         let has_chains = ["agents", "chains"].iter().any(|section| self.file.dict.contains_key(*section));
@@ -151,25 +151,26 @@ impl Merged {
     }
 
     /// Neither the file nor the environment names a provider.
-    fn nothing(&mut self, alone: bool) {
+    fn nothing(&mut self, variables: &Variables, alone: bool) {
         let place = Place::of(&["providers"]);
-        let variables = discovery::variable_names().join(", ");
-        let (what, hint) = if alone {
+        let known = discovery::variable_names().join(", ");
+        let (what, mut hint) = if alone {
             (
                 "no provider is configured: there is no file, and no key in the environment",
                 format!(
-                    "`backstop demo` needs no key; else set one of {variables}; or name a file: --config PATH\n    \
-                     (also BACKSTOP_CONFIG=PATH)"
+                    "`backstop demo` needs no key; else set one of {known}, or name a file with --config PATH or \
+                     BACKSTOP_CONFIG=PATH"
                 ),
             )
         } else {
             (
                 "no provider is configured: the file has no `providers`, and the environment no key",
-                format!(
-                    "add providers: {{ openai: {{ keys: [\"${{OPENAI_API_KEY}}\"] }} }}, or set one of {variables}"
-                ),
+                format!("add providers: {{ openai: {{ keys: [\"${{OPENAI_API_KEY}}\"] }} }}, or set one of {known}"),
             )
         };
+        for (name, meant) in discovery::misspelt(variables) {
+            hint = format!("{name} is set: did you mean {meant}? {hint}");
+        }
         self.note(&place, what, Some(hint));
         self.settled.push(place);
     }
@@ -183,6 +184,13 @@ impl Merged {
 
     /// The file or the environment variable that a place was written in; empty if it was not written.
     fn source(&self, place: &Place) -> String {
+        let (value, _) = self.find(place);
+        // A map has the tag of its latest part, so a missing field may be laid at the file's door: good enough.
+        self.figment.get_metadata(value.tag()).map_or_else(String::new, |metadata| metadata.name.to_string())
+    }
+
+    /// The value at a place, or the innermost that holds it; and whether it is the place's own.
+    fn find(&self, place: &Place) -> (&Value, bool) {
         let mut value = &self.value;
         for segment in &place.0 {
             let inner = match value {
@@ -190,11 +198,10 @@ impl Merged {
                 Value::Array(_, items) => segment.parse().ok().and_then(|at: usize| items.get(at)),
                 _ => None,
             };
-            let Some(inner) = inner else { break };
+            let Some(inner) = inner else { return (value, false) };
             value = inner;
         }
-        // A map has the tag of its latest part, so a missing field may be laid at the file's door: good enough.
-        self.figment.get_metadata(value.tag()).map_or_else(String::new, |metadata| metadata.name.to_string())
+        (value, true)
     }
 
     /// The line of a place that the file says, or of what holds it.
@@ -203,6 +210,12 @@ impl Merged {
             return None;
         }
         (1..=place.0.len()).rev().find_map(|depth| self.file.lines.get(place.0.get(..depth)?)).copied()
+    }
+
+    /// Where a list stands that may be written by itself or in a field.
+    pub(super) fn list_of(&self, place: &Place, field: &str) -> Place {
+        let inner = place.at(field);
+        if self.find(&inner).1 { inner } else { place.clone() }
     }
 
     /// The fields of a section in file order; what only the environment names comes last.
@@ -270,6 +283,7 @@ fn read_file(name: &str, text: &str, problems: &mut Vec<Problem>) -> FileLayer {
     layer.order.insert(String::new(), names(&node));
     for (section, inner) in node.fields() {
         layer.order.insert(section.clone(), names(inner));
+        layer.order.extend(inner.fields().iter().map(|(part, inner)| (format!("{section}.{part}"), names(inner))));
     }
     if let Value::Dict(_, dict) = node.into_value() {
         layer.dict = dict;

@@ -9,6 +9,9 @@
 
 mod classify;
 mod config;
+mod config_environment;
+mod config_files;
+mod config_mistakes;
 mod docs;
 mod failover;
 mod hostile;

@@ -34,8 +34,10 @@ fn flaw(error: &json5::Error, ruler: &Ruler<'_>) -> Flaw {
         None => (ruler.line(ruler.end()), ruler.column(ruler.end())),
     };
     let hint = error.code().and_then(|code| match code {
-        ErrorCode::EofParsingObject | ErrorCode::ExpectedClosingBrace => Some("is a comma or a `}` missing here?"),
-        ErrorCode::EofParsingArray | ErrorCode::ExpectedClosingBracket => Some("is a comma or a `]` missing here?"),
+        ErrorCode::EofParsingObject => Some("add the `}` that belongs to it"),
+        ErrorCode::EofParsingArray => Some("add the `]` that belongs to it"),
+        ErrorCode::ExpectedClosingBrace => Some("is a comma or a `}` missing here?"),
+        ErrorCode::ExpectedClosingBracket => Some("is a comma or a `]` missing here?"),
         ErrorCode::ExpectedComma => Some("is a comma missing here?"),
         ErrorCode::ExpectedColon => Some("a field is written name: value; names with signs need quotes"),
         ErrorCode::EofParsingString | ErrorCode::LineTerminatorInString => Some("a closing quote is missing"),
@@ -46,10 +48,12 @@ fn flaw(error: &json5::Error, ruler: &Ruler<'_>) -> Flaw {
         ErrorCode::InvalidKey | ErrorCode::ExpectedIdentifier => Some("names with signs need quotes"),
         _ => None,
     });
-    let mut what = error.code().map_or_else(|| "nested too deeply".to_owned(), |code| code.to_string());
-    if let Some(rest) = what.strip_prefix("EOF parsing ") {
-        what = format!("the file ends inside: {rest}");
-    }
+    let what = match error.code() {
+        Some(ErrorCode::EofParsingObject) => "this object is not closed".to_owned(),
+        Some(ErrorCode::EofParsingArray) => "this list is not closed".to_owned(),
+        Some(code) => code.to_string().replace("EOF parsing", "the file ends inside:"),
+        None => "nested too deeply".to_owned(),
+    };
     Flaw { line, column, what, hint: hint.map(str::to_owned) }
 }
 

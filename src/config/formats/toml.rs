@@ -22,7 +22,7 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Flaw>> {
 
 fn flaw(error: &toml::de::Error, ruler: &Ruler<'_>) -> Flaw {
     let at = error.span().map_or_else(|| ruler.end(), |span| span.start.min(ruler.end()));
-    let what = error.message().to_owned();
+    let what = error.message().replace("recursion limit", "nested too deeply");
     let hint = what.contains("string").then(|| "texts need quotes".to_owned());
     Flaw { line: ruler.line(at), column: ruler.column(at), what, hint }
 }
