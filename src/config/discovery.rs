@@ -164,8 +164,9 @@ pub(super) fn misspelt(variables: &Variables) -> Vec<(&str, &'static str)> {
         if ending.starts_with("_API") && known().chain(others).any(exact) {
             return None;
         }
-        let close = nearest(written, known().filter_map(stem))?;
-        known().find(|variable| stem(variable) == Some(close))
+        // Three letters are near to everything.
+        let close = nearest(written, known().filter_map(stem)).filter(|_| written.len() > 3)?;
+        known().find(|variable| stem(variable) == Some(close) && set(variables, variable).is_none())
     };
     variables.keys().filter_map(|name| Some((name.as_str(), meant(name)?))).collect()
 }

@@ -316,7 +316,7 @@ pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>
     let variables: variables::Variables = env.into_iter().collect();
     let named = environment::config_file(&variables).map(PathBuf::from);
     let Some(path) = path.map(Path::to_owned).or(named) else {
-        return resolve::resolve(source::Merged::read(None, &variables));
+        return resolve(None, &variables);
     };
     let name = path.display().to_string();
     // A pipe has no extension.
@@ -330,7 +330,7 @@ pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>
         file::configuration(&path)
     };
     match text {
-        Ok(text) => resolve::resolve(source::Merged::read(Some((&name, &text)), &variables)),
+        Ok(text) => resolve(Some((&name, &text)), &variables),
         Err(file::Unusable { what, hint, line }) => {
             Err(ConfigError { problems: vec![Problem { path: String::new(), source: name, line, what, hint }] })
         }
@@ -346,5 +346,13 @@ pub fn load_text(
     file: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    resolve::resolve(source::Merged::read(file, &env.into_iter().collect()))
+    resolve(file, &env.into_iter().collect())
+}
+
+/// Resolves the whole. Problems come in the order of the file's lines, and then those that no line is to blame for.
+fn resolve(file: Option<(&str, &str)>, variables: &variables::Variables) -> Result<Config, ConfigError> {
+    resolve::resolve(source::Merged::read(file, variables)).map_err(|mut error| {
+        error.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
+        error
+    })
 }

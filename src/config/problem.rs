@@ -23,7 +23,7 @@ pub struct Problem {
 /// Every mistake of one configuration; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The mistakes, in the order of the file's sections.
+    /// The mistakes, in the order of the file's lines; those of variables last.
     pub problems: Vec<Problem>,
 }
 
@@ -110,6 +110,21 @@ pub(super) fn shown(name: &str) -> &str {
     let suspicious = CREDENTIALS.iter().any(|prefix| name.starts_with(prefix));
     let shapeless = name.len() > 40 && !name.contains(['/', '.', ' ']);
     if suspicious || shapeless || name.len() > 200 { "[hidden]" } else { name }
+}
+
+/// What a reader expected, in the words of the documents.
+pub(super) fn plainly(expected: &str) -> String {
+    let plain = match expected {
+        "a string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, also below 0",
+        "f32" | "f64" => "a number",
+        other => other,
+    };
+    format!("expected {plain}")
 }
 
 /// The candidate that `name` was most likely meant to be.

@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind as Wrong};
 use figment::value::{Dict, Empty, Value};
 use serde::Deserialize;
 
-use super::problem::{Place, nearest, shown};
+use super::problem::{Place, nearest, plainly, shown};
 use super::raw::{Raw, RawModel};
 use super::source::Merged;
 use super::{Config, ConfigError, UnknownModel};
@@ -166,11 +166,9 @@ fn explain(wrong: &Wrong) -> (String, Option<String>) {
         Wrong::UnknownField(name, known) => {
             (format!("there is no setting `{}` here", shown(name)), Some(meant(name, known)))
         }
-        Wrong::InvalidType(found, expected) => {
-            (format!("this is {}", type_name(found)), Some(format!("expected {expected}")))
-        }
+        Wrong::InvalidType(found, expected) => (format!("this is {}", type_name(found)), Some(plainly(expected))),
         Wrong::InvalidValue(found, expected) => {
-            (format!("this {} is out of range", type_name(found)), Some(format!("expected {expected}")))
+            (format!("this {} is out of range", type_name(found)), Some(plainly(expected)))
         }
         // Written by `shapes`, without values.
         Wrong::Message(expected) => ("this cannot be read".to_owned(), Some(expected.clone())),

@@ -158,8 +158,8 @@ impl Merged {
             (
                 "no provider is configured: there is no file, and no key in the environment",
                 format!(
-                    "`backstop demo` needs no key; else set one of {known}, or name a file with --config PATH or \
-                     BACKSTOP_CONFIG=PATH"
+                    "try it without any key: backstop demo\n          or set a key: {known}\n          \
+                     or name a file: --config PATH, or BACKSTOP_CONFIG=PATH"
                 ),
             )
         } else {
@@ -169,7 +169,7 @@ impl Merged {
             )
         };
         for (name, meant) in discovery::misspelt(variables) {
-            hint = format!("{name} is set: did you mean {meant}? {hint}");
+            hint = format!("{name} is set: did you mean {meant}?\n          {hint}");
         }
         self.note(&place, what, Some(hint));
         self.settled.push(place);

@@ -177,7 +177,7 @@ fn with_no_key_and_no_file_it_says_what_to_do() {
     let text = error.to_string();
     assert_eq!(error.problems.len(), 1, "{text}");
     assert!(
-        text.contains("no provider is configured") && text.contains("`backstop demo`") && text.contains("--config"),
+        text.contains("no provider is configured") && text.contains("backstop demo") && text.contains("--config"),
         "{text}"
     );
     for known in BUILTINS.iter().filter(|known| known.needs_key) {

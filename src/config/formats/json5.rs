@@ -48,13 +48,14 @@ fn flaw(error: &json5::Error, ruler: &Ruler<'_>) -> Flaw {
         ErrorCode::InvalidKey | ErrorCode::ExpectedIdentifier => Some("names with signs need quotes"),
         _ => None,
     });
+    let hint = hint.unwrap_or("check the quotes, commas and brackets at this place and before");
     let what = match error.code() {
         Some(ErrorCode::EofParsingObject) => "this object is not closed".to_owned(),
         Some(ErrorCode::EofParsingArray) => "this list is not closed".to_owned(),
         Some(code) => code.to_string().replace("EOF parsing", "the file ends inside:"),
         None => "nested too deeply".to_owned(),
     };
-    Flaw { line, column, what, hint: hint.map(str::to_owned) }
+    Flaw { line, column, what, hint: Some(hint.to_owned()) }
 }
 
 /// Reads one value, so many levels below the root.

@@ -23,8 +23,13 @@ pub(super) fn parse(text: &str) -> Result<Node, Vec<Flaw>> {
 fn flaw(error: &toml::de::Error, ruler: &Ruler<'_>) -> Flaw {
     let at = error.span().map_or_else(|| ruler.end(), |span| span.start.min(ruler.end()));
     let what = error.message().replace("recursion limit", "nested too deeply");
-    let hint = what.contains("string").then(|| "texts need quotes".to_owned());
-    Flaw { line: ruler.line(at), column: ruler.column(at), what, hint }
+    let hint = match what.as_str() {
+        what if what.contains("quoted") || what.contains("string") => Some("texts need quotes"),
+        what if what.contains("duplicate") => Some("keep one of them"),
+        what if what.contains("expected") => None,
+        _ => Some("check the quotes and brackets at this place and before"),
+    };
+    Flaw { line: ruler.line(at), column: ruler.column(at), what, hint: hint.map(str::to_owned) }
 }
 
 /// In the order written: the map is sorted by name.

@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInpu
 use super::{DEEPEST, Flaw, Kind, Node};
 
 pub(super) fn parse(text: &str) -> Result<Node, Flaw> {
-    let mut reader = Reader { events: Parser::new_from_str(text) };
+    let mut reader = Reader { text, events: Parser::new_from_str(text) };
     let mut root = None;
     loop {
         let (event, span) = reader.next()?;
@@ -34,14 +34,30 @@ fn flaw(at: Marker, what: &str, hint: &str) -> Flaw {
     Flaw { line: at.line(), column: at.col() + 1, what: what.to_owned(), hint: Some(hint.to_owned()) }
 }
 
-/// The parser's own complaint; a tab is the one that people cannot see.
-fn broken(error: &ScanError) -> Flaw {
-    let at = error.marker();
-    let hint = error.info().contains("tab").then(|| "indent with spaces".to_owned());
-    Flaw { line: at.line(), column: at.col() + 1, what: error.info().to_owned(), hint }
+/// The parser's own complaint.
+fn broken(error: &ScanError, text: &str) -> Flaw {
+    let (what, at) = (error.info(), error.marker());
+    let (mut line, mut column) = (at.line(), at.col() + 1);
+    let hint = if what.contains("tab") {
+        // People cannot see it, and the parser names the place where it began to read on.
+        let indent = |text: &str| text.find(|c: char| c != ' ').filter(|at| text[*at..].starts_with('\t'));
+        let mut after = text.lines().enumerate().skip(line.saturating_sub(1));
+        if let Some((number, tab)) = after.find_map(|(number, text)| Some((number, indent(text)?))) {
+            (line, column) = (number + 1, tab + 1);
+        }
+        "indent with spaces"
+    } else if what.contains("anchor") {
+        "a text that begins with `*` or `&` needs quotes"
+    } else if what.contains("mapping values") {
+        "a text with `: ` in it needs quotes"
+    } else {
+        "check the quotes, brackets and indentation at this place and before"
+    };
+    Flaw { line, column, what: what.to_owned(), hint: Some(hint.to_owned()) }
 }
 
 struct Reader<'a> {
+    text: &'a str,
     events: Parser<'a, StrInput<'a>>,
 }
 
@@ -51,7 +67,7 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<Item<'a>, Flaw> {
         match self.events.next() {
             Some(Ok(item)) => Ok(item),
-            Some(Err(error)) => Err(broken(&error)),
+            Some(Err(error)) => Err(broken(&error, self.text)),
             // After the end there is nothing but the end.
             None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
         }
