@@ -137,7 +137,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// Edits (insert, remove, replace) between two words, ignoring ASCII case.
-fn distance(one: &str, two: &str) -> usize {
+pub(super) fn distance(one: &str, two: &str) -> usize {
     let two: Vec<char> = two.chars().map(|c| c.to_ascii_lowercase()).collect();
     let mut row: Vec<usize> = (0..=two.len()).collect();
     for (line, left) in one.chars().enumerate() {

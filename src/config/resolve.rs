@@ -91,7 +91,7 @@ pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
     let run = desk.run(&raw.run);
     let overrides = desk.rows(raw.classify, &providers);
     let unknown_model = desk.unknown_model(raw.unknown_model, chains.iter().any(|chain| chain.pattern == "default"));
-    desk.mistyped(&chains, &providers);
+    desk.mistyped(&chains, &providers, &models, &server.log.level);
     desk.usable(&providers, &chains);
 
     if !desk.is_clean() {

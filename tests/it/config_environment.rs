@@ -192,6 +192,23 @@ fn with_no_key_and_no_file_it_says_what_to_do() {
 }
 
 #[test]
+fn the_command_ends_with_status_2_and_the_cure() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("my.toml");
+    std::fs::write(&file, "[run]\nmax_wiat = '1s'\n").unwrap();
+    for (variable, value, said) in [
+        ("HOME", "/", "backstop demo"),
+        ("BACKSTOP_CONFIG", file.to_str().unwrap(), "my.toml:2)\n    hint: did you mean `max_wait`?"),
+    ] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_backstop"));
+        let ended = command.arg("serve").env_clear().env(variable, value).output().unwrap();
+        let text = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{text}");
+        assert!(text.contains(said), "{text}");
+    }
+}
+
+#[test]
 fn a_misspelt_variable_is_pointed_at() {
     let text = refused(&[("OPNAI_API_KEY", "a-key")]).to_string();
     assert!(text.contains("OPNAI_API_KEY") && text.contains("OPENAI_API_KEY?"), "{text}");

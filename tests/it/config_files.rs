@@ -246,6 +246,15 @@ fn names_that_are_nearly_the_meant_ones_are_pointed_at() {
         assert_eq!((problem.path.as_str(), problem.line), (place, Some(2)), "{problem}");
         assert!(problem.hint.as_deref().unwrap_or_default().contains(&format!("did you mean `{meant}`?")), "{problem}");
     }
+    let levels = "server: { log: { level: 'ifno,hyper=debug' } }";
+    let problem = one_problem(load_text(Some(("a.yaml", &format!("{provider}{levels}\n"))), []));
+    assert_eq!((problem.path.as_str(), problem.line), ("server.log.level", Some(2)), "{problem}");
+    assert!(problem.hint.as_deref().unwrap().contains("did you mean `info`?"), "{problem}");
+
+    let chain = "chains: { a: [openai/gpt-4.1-mnii, openai/gpt-4.2, openai/gpt-4o-mini, local/gpt-4.1-mnii] }";
+    let config = load_text(Some(("a.yaml", &format!("{provider}{chain}\n"))), []).unwrap();
+    assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+    assert!(config.warnings[0].contains("did you mean `gpt-4.1-mini`?"), "{:?}", config.warnings);
     let config = load_text(
         Some(("a.yaml", &format!("{provider}models: {{ opnai/x: {{ vision: true }}, other/x: {{}} }}\n"))),
         [],
