@@ -77,12 +77,13 @@ impl Merged {
             problems,
             settled: Vec::new(),
         };
+        merged.value = merged.whole();
         // What could not be read says nothing about what it leaves to us.
         let readable = merged.problems.iter().all(|problem| !problem.path.is_empty());
         if readable && !names_providers(&merged.file.dict) {
             merged.discover(variables, file.is_none());
+            merged.value = merged.whole();
         }
-        merged.value = merged.whole();
         merged.expand(variables, file.map(|(name, _)| name));
         merged
     }
