@@ -69,7 +69,7 @@ enum Command {
         "0 after SIGINT or SIGTERM, 1 if it cannot listen, 2 if the configuration is wrong"
     ))]
     Serve {
-        /// The configuration; BACKSTOP_… variables override its fields
+        /// The configuration (JSON5, YAML or TOML; also BACKSTOP_CONFIG); without one, keys in the environment are enough
         #[arg(long, value_name = "PATH")]
         config: Option<PathBuf>,
         /// Listen here instead of where the configuration says; port 0 takes a free one

@@ -39,7 +39,8 @@ impl Desk {
         }
         for (pattern, raw) in self.merged.in_order("chains", chains) {
             let place = Place::of(&["chains", &pattern]);
-            let targets = raw.targets.into_iter().enumerate().map(|(at, target)| (place.item(at), target)).collect();
+            let list = self.merged.list_of(&place, "targets");
+            let targets = raw.targets.into_iter().enumerate().map(|(at, target)| (list.item(at), target)).collect();
             let targets = self.targets(&place, targets, providers);
             let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
             let chain = Chain {

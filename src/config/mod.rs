@@ -17,6 +17,12 @@ use crate::policy::settings::{CooldownSettings, RunSettings};
 pub mod advice;
 pub mod builtin;
 mod chains;
+pub mod defaults;
+mod discovery;
+mod environment;
+mod file;
+mod formats;
+mod mistyped;
 pub mod models;
 mod numbers;
 mod problem;
@@ -25,6 +31,7 @@ mod raw;
 mod resolve;
 mod shapes;
 mod source;
+mod variables;
 
 pub use crate::policy::chain::KeyOrder;
 pub use crate::secret::Secret;
@@ -299,30 +306,42 @@ pub enum UnknownModel {
     Default,
 }
 
-/// Loads the file at `path` (without one, the environment alone) and `BACKSTOP_…` variables over it.
+/// Loads the file at `path`, with `BACKSTOP_…` variables over it. Without a path the variable `BACKSTOP_CONFIG` names
+/// it; without either, the keys in the environment are the configuration.
 ///
-/// `env` is the environment; a later entry of the same name wins, so a command line's choice can be appended as
+/// The extension says the format: JSON5 (`.json5`, `.json`), YAML (`.yaml`, `.yml`) or TOML (`.toml`); what is no
+/// regular file, such as a pipe, may do without and is JSON5 then. `env` is the environment; a later entry of the same name wins, so a command line's choice can be appended as
 /// `BACKSTOP_SERVER__LISTEN`.
 ///
 /// # Errors
 /// Every problem found, together.
 pub fn load(path: Option<&Path>, env: impl IntoIterator<Item = (String, String)>) -> Result<Config, ConfigError> {
-    let Some(path) = path else { return load_text(None, env) };
+    let variables: variables::Variables = env.into_iter().collect();
+    let named = environment::config_file(&variables).map(PathBuf::from);
+    let Some(path) = path.map(Path::to_owned).or(named) else {
+        return resolve(None, &variables);
+    };
     let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => load_text(Some((&name, &text)), env),
-        Err(error) => Err(ConfigError {
-            problems: vec![Problem {
-                path: String::new(),
-                source: name,
-                what: format!("the file cannot be read: {error}"),
-                hint: None,
-            }],
-        }),
+    // A pipe has no extension.
+    let text = if formats::Format::of(&name).is_none() && path.is_file() {
+        Err(file::Unusable {
+            what: "the file's extension does not say how it is written".to_owned(),
+            hint: Some(format!("known: {}", formats::Format::EXTENSIONS)),
+            line: None,
+        })
+    } else {
+        file::configuration(&path)
+    };
+    match text {
+        Ok(text) => resolve(Some((&name, &text)), &variables),
+        Err(file::Unusable { what, hint, line }) => {
+            Err(ConfigError { problems: vec![Problem { path: String::new(), source: name, line, what, hint }] })
+        }
     }
 }
 
-/// The same as [`load`] for a text at hand: its name and what it says.
+/// The same as [`load`] for a text at hand: its name, whose extension says the format (JSON5 if it says none), and what
+/// it says.
 ///
 /// # Errors
 /// Every problem found, together.
@@ -330,5 +349,13 @@ pub fn load_text(
     file: Option<(&str, &str)>,
     env: impl IntoIterator<Item = (String, String)>,
 ) -> Result<Config, ConfigError> {
-    resolve::resolve(source::Merged::read(file, &env.into_iter().collect()))
+    resolve(file, &env.into_iter().collect())
+}
+
+/// Resolves the whole. Problems come in the order of the file's lines, and then those that no line is to blame for.
+fn resolve(file: Option<(&str, &str)>, variables: &variables::Variables) -> Result<Config, ConfigError> {
+    resolve::resolve(source::Merged::read(file, variables)).map_err(|mut error| {
+        error.problems.sort_by_key(|problem| (problem.line.is_none(), problem.line));
+        error
+    })
 }

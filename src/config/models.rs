@@ -69,6 +69,12 @@ impl ModelTable {
         Ok(Self { known, corrections: Vec::new() })
     }
 
+    /// The names in the built-in table, as they are spelled there.
+    pub(super) fn names() -> Vec<String> {
+        let entries: Vec<Entry> = serde_json::from_str(BUILTIN).unwrap_or_default();
+        entries.into_iter().flat_map(|entry| entry.names).collect()
+    }
+
     /// Adds the operator's word on `provider/model` or on `model` at any provider.
     pub fn correct(&mut self, name: &str, abilities: Abilities) {
         self.corrections.push((name.to_owned(), abilities));

@@ -12,6 +12,8 @@ pub struct Problem {
     pub path: String,
     /// The file or the environment variable that says it; empty if nothing does.
     pub source: String,
+    /// The line in the file, from 1, if a file says it.
+    pub line: Option<usize>,
     /// What is wrong.
     pub what: String,
     /// What to write instead.
@@ -21,7 +23,7 @@ pub struct Problem {
 /// Every mistake of one configuration; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
-    /// The mistakes, in the order of the file's sections.
+    /// The mistakes, in the order of the file's lines; those of variables last.
     pub problems: Vec<Problem>,
 }
 
@@ -46,8 +48,10 @@ impl fmt::Display for Problem {
             write!(out, "{}: ", self.path)?;
         }
         write!(out, "{}", self.what)?;
-        if !self.source.is_empty() {
-            write!(out, " (in {})", self.source)?;
+        match self.line {
+            Some(line) if !self.source.is_empty() => write!(out, " (in {}:{line})", self.source)?,
+            None if !self.source.is_empty() => write!(out, " (in {})", self.source)?,
+            _ => {}
         }
         match &self.hint {
             Some(hint) => write!(out, "\n    hint: {hint}"),
@@ -108,6 +112,21 @@ pub(super) fn shown(name: &str) -> &str {
     if suspicious || shapeless || name.len() > 200 { "[hidden]" } else { name }
 }
 
+/// What a reader expected, in the words of the documents.
+pub(super) fn plainly(expected: &str) -> String {
+    let plain = match expected {
+        "a string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "a boolean" => "true or false",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, also below 0",
+        "f32" | "f64" => "a number",
+        other => other,
+    };
+    format!("expected {plain}")
+}
+
 /// The candidate that `name` was most likely meant to be.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Two edits, for letters that changed places; more only in long names, none in names that they would rewrite.
@@ -118,7 +137,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
 }
 
 /// Edits (insert, remove, replace) between two words, ignoring ASCII case.
-fn distance(one: &str, two: &str) -> usize {
+pub(super) fn distance(one: &str, two: &str) -> usize {
     let two: Vec<char> = two.chars().map(|c| c.to_ascii_lowercase()).collect();
     let mut row: Vec<usize> = (0..=two.len()).collect();
     for (line, left) in one.chars().enumerate() {

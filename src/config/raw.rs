@@ -13,7 +13,7 @@ use super::shapes::{Choice, Period, RawChain, RawKey, Size};
 macro_rules! mirror {
     ($($name:ident { $($field:ident $(= $written:literal)?: $type:ty,)* })*) => {$(
         #[derive(Deserialize, Default)]
-        #[serde(deny_unknown_fields, default)]
+        #[serde(deny_unknown_fields, default, expecting = "an object of settings")]
         pub(super) struct $name {
             $($(#[serde(rename = $written)])? pub(super) $field: $type,)*
         }

@@ -7,7 +7,7 @@ use figment::error::{Actual, Kind as Wrong};
 use figment::value::{Dict, Empty, Value};
 use serde::Deserialize;
 
-use super::problem::{Place, Problem, nearest, shown};
+use super::problem::{Place, nearest, plainly, shown};
 use super::raw::{Raw, RawModel};
 use super::source::Merged;
 use super::{Config, ConfigError, UnknownModel};
@@ -25,8 +25,7 @@ impl Desk {
     /// Notes a problem, unless it only follows from a value that could not be read.
     pub(super) fn problem(&mut self, place: &Place, what: impl Into<String>, hint: Option<String>) {
         if !self.unread.iter().any(|unread| unread.touches(place)) {
-            let source = self.merged.source(place);
-            self.merged.problems.push(Problem { path: place.to_string(), source, what: what.into(), hint });
+            self.merged.note(place, what, hint);
         }
     }
 
@@ -75,7 +74,7 @@ impl Desk {
 
 /// Resolves everything, or says everything that is wrong.
 pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
-    let mut desk = Desk { merged, unread: Vec::new() };
+    let mut desk = Desk { unread: merged.settled.clone(), merged };
     // A file that could not be parsed has one problem; nothing below would say anything true about it.
     if desk.merged.problems.iter().any(|problem| problem.path.is_empty()) {
         return Err(ConfigError { problems: desk.merged.problems });
@@ -92,6 +91,7 @@ pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
     let run = desk.run(&raw.run);
     let overrides = desk.rows(raw.classify, &providers);
     let unknown_model = desk.unknown_model(raw.unknown_model, chains.iter().any(|chain| chain.pattern == "default"));
+    desk.mistyped(&chains, &providers, &models, &server.log.level);
     desk.usable(&providers, &chains);
 
     if !desk.is_clean() {
@@ -166,11 +166,9 @@ fn explain(wrong: &Wrong) -> (String, Option<String>) {
         Wrong::UnknownField(name, known) => {
             (format!("there is no setting `{}` here", shown(name)), Some(meant(name, known)))
         }
-        Wrong::InvalidType(found, expected) => {
-            (format!("this is {}", type_name(found)), Some(format!("expected {expected}")))
-        }
+        Wrong::InvalidType(found, expected) => (format!("this is {}", type_name(found)), Some(plainly(expected))),
         Wrong::InvalidValue(found, expected) => {
-            (format!("this {} is out of range", type_name(found)), Some(format!("expected {expected}")))
+            (format!("this {} is out of range", type_name(found)), Some(plainly(expected)))
         }
         // Written by `shapes`, without values.
         Wrong::Message(expected) => ("this cannot be read".to_owned(), Some(expected.clone())),

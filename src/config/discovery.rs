@@ -1,0 +1,193 @@
+//! A gateway from nothing but keys in the environment.
+//!
+//! Owns which variables are keys of which provider, and the chain that is made of them. Refuses to know files, and
+//! what a key is good for: whoever names a provider in a file is asked nothing here.
+
+use std::collections::BTreeSet;
+
+use figment::value::{Dict, Value};
+
+use super::builtin::{BUILTINS, Builtin};
+use super::defaults::{DEFAULT_MODELS, OTHER_VARIABLES};
+use super::file::{self, Unusable};
+use super::problem::nearest;
+use super::variables::{Variables, literal, set};
+
+/// The keys of one provider.
+pub(super) struct Found {
+    pub(super) provider: &'static Builtin,
+    /// Names and secrets, in the order in which they are tried.
+    keys: Vec<(String, String)>,
+    /// The variables that hold them.
+    pub(super) variables: Vec<String>,
+    /// Files that could not be read, by the variable that names them.
+    pub(super) unread: Vec<(String, Unusable)>,
+}
+
+impl Found {
+    /// The setting `providers.NAME.keys`.
+    pub(super) fn dict(&self) -> Dict {
+        let key = |(name, key): &(String, String)| {
+            let fields = [("key", literal(key)), ("profile", name.clone())];
+            Value::from(fields.map(|(field, text)| (field.to_owned(), Value::from(text))).into_iter().collect::<Dict>())
+        };
+        let keys: Vec<Value> = self.keys.iter().map(key).collect();
+        let provider = Dict::from([("keys".to_owned(), keys.into())]);
+        let providers = Dict::from([(self.provider.name.to_owned(), provider.into())]);
+        Dict::from([("providers".to_owned(), providers.into())])
+    }
+}
+
+/// Providers in the order in which they are preferred.
+pub(super) fn order() -> Vec<&'static Builtin> {
+    let rank = |known: &&Builtin| DEFAULT_MODELS.iter().position(|(name, _)| *name == known.name).unwrap_or(usize::MAX);
+    let mut order: Vec<_> = BUILTINS.iter().collect();
+    order.sort_by_key(rank);
+    order
+}
+
+/// Every variable that a key could stand in, for people.
+pub(super) fn variable_names() -> Vec<&'static str> {
+    order().into_iter().filter(|known| known.needs_key).map(|known| known.key_variable).collect()
+}
+
+/// The keys that the environment holds.
+pub(super) fn discover(variables: &Variables, warnings: &mut Vec<String>) -> Vec<Found> {
+    let served = order().into_iter().filter(|known| known.dialect.is_served());
+    let found: Vec<_> = served.filter_map(|known| keys_of(known, variables, warnings)).collect();
+    for (name, meant) in misspelt(variables) {
+        warnings.push(format!("{name} is the key of no provider that is known: did you mean {meant}?"));
+    }
+    found
+}
+
+fn keys_of(provider: &'static Builtin, variables: &Variables, warnings: &mut Vec<String>) -> Option<Found> {
+    let others = OTHER_VARIABLES.iter().filter(|(name, _)| *name == provider.name).map(|(_, variable)| *variable);
+    let mut stems = std::iter::once(provider.key_variable).chain(others);
+    stems.find_map(|stem| {
+        let mut search = Search { variables, held: Vec::new(), unread: Vec::new() };
+        search.look(stem, None, false);
+        search.look(&format!("{stem}S"), None, true);
+        for number in search.numbers(stem) {
+            search.look(&format!("{stem}_{number}"), Some(number), false);
+        }
+        let Search { held, unread, .. } = search;
+        (!held.is_empty() || !unread.is_empty()).then(|| {
+            let (keys, variables) = named(held, warnings);
+            Found { provider, keys, variables, unread }
+        })
+    })
+}
+
+/// A key, and where it was found.
+struct Held {
+    variable: String,
+    number: Option<u32>,
+    key: String,
+}
+
+struct Search<'a> {
+    variables: &'a Variables,
+    held: Vec<Held>,
+    unread: Vec<(String, Unusable)>,
+}
+
+impl Search<'_> {
+    /// Takes what `name` holds, or the file that `name_FILE` names: one key, or several.
+    fn look(&mut self, name: &str, number: Option<u32>, several: bool) {
+        let file = format!("{name}_FILE");
+        let (variable, text) = match (set(self.variables, name), set(self.variables, &file)) {
+            (Some(text), _) => (name.to_owned(), text.to_owned()),
+            (None, Some(path)) => match file::secret(path.as_ref()) {
+                Ok(text) => (file, text),
+                Err(unusable) => return self.unread.push((file, unusable)),
+            },
+            (None, None) => return,
+        };
+        let keys: Vec<&str> = if several { text.split([',', '\n']).collect() } else { vec![&text] };
+        let keys = keys.into_iter().map(str::trim).filter(|key| !key.is_empty());
+        self.held.extend(keys.map(|key| Held { variable: variable.clone(), number, key: key.to_owned() }));
+    }
+
+    /// The numbers behind a name, ascending.
+    fn numbers(&self, stem: &str) -> BTreeSet<u32> {
+        let number = |name: &String| {
+            let number = name.strip_prefix(stem)?.strip_prefix('_')?;
+            let number = number.strip_suffix("_FILE").unwrap_or(number);
+            number.parse().ok().filter(|parsed: &u32| parsed.to_string() == number)
+        };
+        self.variables.keys().filter_map(number).collect()
+    }
+}
+
+/// Keys with their names: a lone one is `default`; of several, each has the number of its variable, and those without
+/// one the lowest that are free.
+fn named(held: Vec<Held>, warnings: &mut Vec<String>) -> (Vec<(String, String)>, Vec<String>) {
+    let mut kept: Vec<Held> = Vec::new();
+    for held in held {
+        match kept.iter().find(|twin| twin.key == held.key) {
+            Some(twin) if twin.variable == held.variable => {
+                warnings.push(format!("{} holds the same key twice: it is used once", held.variable));
+            }
+            Some(twin) => {
+                let text = format!("{} holds the same key as {}: it is used once", held.variable, twin.variable);
+                warnings.push(text);
+            }
+            None => kept.push(held),
+        }
+    }
+    let lone = kept.len() == 1;
+    let taken: BTreeSet<u32> = kept.iter().filter_map(|held| held.number).collect();
+    let mut free = (1..).filter(|number| !taken.contains(number));
+    let mut variables = Vec::new();
+    let mut keys = Vec::new();
+    for Held { variable, number, key } in kept {
+        let number = number.or_else(|| free.next()).unwrap_or_default();
+        keys.push((if lone { "default".to_owned() } else { number.to_string() }, key));
+        if !variables.contains(&variable) {
+            variables.push(variable);
+        }
+    }
+    (keys, variables)
+}
+
+/// Variables whose names are nearly those of keys, and what was probably meant.
+pub(super) fn misspelt(variables: &Variables) -> Vec<(&str, &'static str)> {
+    const ENDINGS: [&str; 4] = ["_API_KEYS", "_API_KEY", "_KEYS", "_KEY"];
+    let known = || BUILTINS.iter().map(|known| known.key_variable);
+    let stem = |name: &'static str| name.strip_suffix("_API_KEY");
+    let meant = |name: &str| {
+        let ending = ENDINGS.into_iter().find(|ending| name.ends_with(ending))?;
+        let written = name.strip_suffix(ending)?;
+        let others = OTHER_VARIABLES.iter().map(|(_, other)| *other);
+        let exact = |known: &str| stem_is(known, written);
+        if ending.starts_with("_API") && known().chain(others).any(exact) {
+            return None;
+        }
+        // Three letters are near to everything.
+        let close = nearest(written, known().filter_map(stem)).filter(|_| written.len() > 3)?;
+        known().find(|variable| stem(variable) == Some(close) && set(variables, variable).is_none())
+    };
+    variables.keys().filter_map(|name| Some((name.as_str(), meant(name)?))).collect()
+}
+
+fn stem_is(known: &str, written: &str) -> bool {
+    known.strip_suffix("_API_KEY") == Some(written)
+}
+
+/// The chain `default` for the providers in `providers` that have keys, as `provider/model`.
+pub(super) fn default_chain(providers: &Dict) -> Vec<String> {
+    let usable = |(name, model): &&(&str, &str)| {
+        let Some(Value::Dict(_, fields)) = providers.get(*name) else { return false };
+        let has_key = ["keys", "auth"].iter().any(|list| match fields.get(*list) {
+            Some(Value::Array(_, items)) => !items.is_empty(),
+            _ => false,
+        });
+        let allowed = match fields.get("models") {
+            Some(Value::Array(_, models)) => models.iter().any(|allowed| allowed.as_str() == Some(model)),
+            _ => true,
+        };
+        has_key && allowed
+    };
+    DEFAULT_MODELS.iter().filter(usable).map(|(name, model)| format!("{name}/{model}")).collect()
+}

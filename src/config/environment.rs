@@ -1,0 +1,129 @@
+//! `BACKSTOP_…`: every setting as a variable, over the file.
+//!
+//! Owns how a variable's name becomes a place, and what is said about a name that is nearly one. Refuses to know the
+//! settings inside a section.
+
+use figment::value::{Dict, Value};
+
+use super::problem::nearest;
+use super::variables::{Variables, set};
+
+/// Names the file, like `--config`.
+pub(super) const CONFIG: &str = "BACKSTOP_CONFIG";
+
+/// What every variable of ours begins with.
+const PREFIX: &str = "BACKSTOP_";
+
+/// The sections, as variables spell them.
+const SECTIONS: [&str; 11] = [
+    "SERVER",
+    "UPSTREAM",
+    "PROVIDERS",
+    "AGENTS",
+    "CHAINS",
+    "ALIASES",
+    "MODELS",
+    "COOLDOWNS",
+    "RUN",
+    "CLASSIFY",
+    "COMPAT",
+];
+
+/// Variables without `__` that mean something.
+const SINGLE: [&str; 2] = ["UNKNOWN_MODEL", "CLASSIFY"];
+
+/// One setting that a variable makes.
+pub(super) struct Override {
+    /// The variable's name.
+    pub(super) variable: String,
+    /// The setting, in maps down to its place.
+    pub(super) dict: Dict,
+}
+
+/// The settings that variables make, and warnings about names that are nearly one. `dict` is the file.
+pub(super) fn overrides(variables: &Variables, dict: &Dict, warnings: &mut Vec<String>) -> Vec<Override> {
+    let mut found = Vec::new();
+    for (variable, text) in variables {
+        let Some(path) = path(variable, dict, warnings) else { continue };
+        let value = text.parse::<Value>().unwrap_or_else(|infallible| match infallible {});
+        let part = path.into_iter().rev().fold(value, |inner, segment| Dict::from([(segment, inner)]).into());
+        if let Value::Dict(_, dict) = part {
+            found.push(Override { variable: variable.clone(), dict });
+        }
+    }
+    found
+}
+
+/// Whether the variables ask for a file.
+pub(super) fn config_file(variables: &Variables) -> Option<&str> {
+    set(variables, CONFIG)
+}
+
+/// The place `BACKSTOP_A__B` stands for. Variables cannot spell every name, so each segment is first compared with
+/// the names already there: `MY_PROXY` finds `my-proxy`.
+fn path(variable: &str, dict: &Dict, warnings: &mut Vec<String>) -> Option<Vec<String>> {
+    let rest = variable.strip_prefix(PREFIX)?;
+    if !rest.contains("__") && !SINGLE.contains(&rest) {
+        // Other variables may begin alike; one that so nearly names a setting is a typing mistake.
+        if let Some(meant) = nearly(rest) {
+            warnings.push(format!("{variable} names no setting and is ignored: did you mean {PREFIX}{meant}?"));
+        }
+        return None;
+    }
+    let mut fields = Some(dict);
+    let mut path = Vec::new();
+    for segment in rest.split("__") {
+        let alike = |name: &&String| {
+            name.len() == segment.len()
+                && name.bytes().zip(segment.bytes()).all(|(left, right)| {
+                    left.eq_ignore_ascii_case(&right) || (right == b'_' && !left.is_ascii_alphanumeric())
+                })
+        };
+        let name = fields.and_then(|fields| fields.keys().find(alike)).cloned();
+        let name = name.unwrap_or_else(|| segment.to_ascii_lowercase());
+        fields = match fields.and_then(|fields| fields.get(&name)) {
+            Some(Value::Dict(_, inner)) => Some(inner),
+            _ => None,
+        };
+        path.push(name);
+    }
+    Some(path)
+}
+
+/// What a name with single underscores was most likely meant to be, without the prefix.
+fn nearly(rest: &str) -> Option<String> {
+    let (first, field) = rest.split_once('_').unwrap_or((rest, ""));
+    // Kubernetes makes such variables for a service that is called like us.
+    if rest == "CONFIG" || ["SERVICE", "PORT"].contains(&first) {
+        return None;
+    }
+    if let Some(name) = nearest(rest, SINGLE.into_iter().chain(["CONFIG"])) {
+        return Some(name.to_owned());
+    }
+    let section = nearest(first, SECTIONS)?;
+    (!field.is_empty()).then(|| format!("{section}__{field}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_nearly_one_is_told_and_others_are_left_alone() {
+        for (name, meant) in [
+            ("SERVER_LISTEN", Some("SERVER__LISTEN")),
+            ("SERVR_LISTEN", Some("SERVER__LISTEN")),
+            ("CHAINS_DEFAULT", Some("CHAINS__DEFAULT")),
+            ("UNKNOWN_MODLE", Some("UNKNOWN_MODEL")),
+            ("CONFG", Some("CONFIG")),
+            ("CONFIG", None),
+            ("FIXTURES", None),
+            ("SERVICE_HOST", None),
+            ("PORT_8080_TCP_ADDR", None),
+            ("VERSION", None),
+            ("DATA_DIR", None),
+        ] {
+            assert_eq!(nearly(name).as_deref(), meant, "{name}");
+        }
+    }
+}
