@@ -47,7 +47,8 @@ install-tools:
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get update -qq; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
 	fi
-	@{ command -v prometheus && command -v promtool; } >/dev/null || $(MAKE) --no-print-directory .cache/prometheus
+	@{ command -v prometheus && command -v promtool; } >/dev/null || test -d .cache/prometheus \
+		|| $(MAKE) --no-print-directory .cache/prometheus
 
 # The package starts a service when it is installed. Only its two programs are wanted, so it is unpacked here.
 .cache/prometheus:

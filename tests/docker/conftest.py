@@ -50,9 +50,10 @@ class Image:
 @pytest.fixture(scope="session")
 def image(tmp_path_factory) -> Image:
     scratch = tmp_path_factory.mktemp("image")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("CARGO_TARGET", "CARGO_PROFILE", "RUSTFLAGS"))}
-    done = Build(ROOT / "Dockerfile", context(ROOT, scratch / "context"), scratch, {**kept, "CARGO_TERM_COLOR": "never", **QUICK})
-    build, final = done.stages.values()
+    ours = ("CARGO_TARGET", "CARGO_BUILD", "CARGO_PROFILE", "RUSTFLAGS")
+    env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    env.update(QUICK, CARGO_TERM_COLOR="never")
+    build, final = Build(ROOT / "Dockerfile", context(ROOT, scratch / "context"), scratch, env).stages.values()
     return Image(build, final)
 
 
@@ -77,29 +78,31 @@ class Container:
         (root / "run/secrets").mkdir(parents=True)
         for name in service.get("secrets", []):
             (root / "run/secrets" / name).write_text(SECRETS[name] + "\n")
-        # Variables without which Compose leaves them empty.
-        given = {name: values.get(name, "") for name in service.get("environment", {})}
+        environment = service.get("environment", {}).items()
+        # As Compose does: what nobody gave is empty.
+        given = {name: values.get(name, "") if value == f"${{{name}:-}}" else value for name, value in environment}
         self.port = free_port()
         self.env = {**self.image.env, **given, "BACKSTOP_SERVER__LISTEN": f"127.0.0.1:{self.port}"}
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def command(self, *arguments: str) -> list[str]:
-        """The same as a plain command: another root directory, another user."""
-        return [*SUDO, "chroot", f"--userspec={self.image.user}", str(self.root), *arguments]
-
-    def main(self) -> list[str]:
-        return self.command(*self.image.entrypoint, *self.service.get("command", self.image.command))
+    def command(self, *arguments: str, **more: str) -> list[str]:
+        """The same as a plain command: another root directory, another user, only the container's variables."""
+        variables = [f"{name}={value}" for name, value in {**path_only(), **self.env, **more}.items()]
+        return [*SUDO, "env", "-i", *variables, "chroot", f"--userspec={self.image.user}", str(self.root), *arguments]
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        return subprocess.run(self.command(*arguments), env={**path_only(), **self.env}, capture_output=True, text=True, timeout=20)
+        return subprocess.run(self.command(*arguments), capture_output=True, text=True, timeout=20)
 
-    def start(self, **more: str) -> Running:
-        return Running(self.main(), self.root.with_suffix(".log"), self.url, "/readyz", {**path_only(), **self.env, **more})
+    def start(self, ready: str = "/readyz", **more: str) -> Running:
+        arguments = self.service.get("command", self.image.command)
+        here = [re.sub(r"^0\.0\.0\.0:\d+$", f"127.0.0.1:{self.port}", argument) for argument in arguments]
+        command = self.command(*self.image.entrypoint, *here, **more)
+        return Running(command, self.root.with_suffix(".log"), self.url, ready, path_only())
 
 
 @pytest.fixture
 def sim(image, tmp_path):
-    """Simulated providers; `post` gives them another script."""
+    """Simulated providers; a POST to /script gives them another script."""
     port = free_port()
     command = [str(image.binary), "sim", "--listen", f"127.0.0.1:{port}"]
     running = Running(command, tmp_path / "sim.log", f"http://127.0.0.1:{port}", "/stats", path_only())

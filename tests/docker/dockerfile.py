@@ -3,7 +3,7 @@
 A stage is a directory. COPY copies into it, RUN runs in its working directory with this machine's tools in place of the
 base image's. Only what our Dockerfile uses is understood; anything else is an error, not a step that is left out.
 
-What it cannot show: that the base images have those tools and libraries, and what the engine does with users and layers.
+What it cannot show: that the base images have those tools, and what the engine does with users and layers.
 """
 
 import dataclasses
@@ -62,7 +62,7 @@ class Stage:
 
 
 def context(source: pathlib.Path, target: pathlib.Path) -> pathlib.Path:
-    """What would be sent to the builder: everything that .dockerignore lets through. `*` first, then plain exceptions."""
+    """What would be sent to the builder: what .dockerignore lets through: `*` first, then plain exceptions."""
     lines = (source / ".dockerignore").read_text().splitlines()
     patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if patterns[:1] != ["*"] or not all(re.fullmatch(r"![\w./-]+", pattern) for pattern in patterns[1:]):

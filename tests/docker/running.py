@@ -77,7 +77,10 @@ class Running:
     def end(self) -> int:
         """SIGTERM, as `docker stop` sends it, to this process."""
         if self.process.poll() is None:
-            self.process.terminate()
+            try:
+                self.process.terminate()
+            except PermissionError:  # it was started with sudo, which hands the signal on
+                subprocess.run(["sudo", "kill", str(self.process.pid)], check=True)
         try:
             return self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:

@@ -97,20 +97,25 @@ def test_it_does_not_start_without_a_secret_that_is_named(container):
     assert "/run/secrets/openai_api_key" in ended.stderr
 
 
-@UNMERGED(reason="backstop demo")
-def test_the_demo_answers_without_any_key(container):
+def test_the_demo_shows_a_failover_without_any_key(container):
     made = container("demo")
-    assert made.service["command"][-1] == "0.0.0.0:8080"
-    # Everybody's address, as in the container: that is what it must not refuse.
-    made.service = {**made.service, "command": [*made.service["command"][:-1], f"0.0.0.0:{made.port}"]}
-    del made.env["BACKSTOP_SERVER__LISTEN"]
-    running = made.start()
+    simulator = container("simulator").start(ready="/stats")
+    urls = {name: value.replace("http://simulator:9100", simulator.url) for name, value in made.env.items()}
+    # The address of the container, which it would refuse if anonymous clients were not allowed.
+    urls["BACKSTOP_SERVER__LISTEN"] = f"0.0.0.0:{made.port}"
     try:
-        answer = chat(running, key="none")
-        assert answer.status == 200, answer.body
+        demo = made.start(**urls)
+        try:
+            first, second = chat(demo, key="none"), chat(demo, key="none")
+        finally:
+            code = demo.end()
     finally:
-        code = running.end()
-    assert code == 0, running.written()
+        simulator.end()
+    assert first.status == 200, first.body
+    primary, backup = first.headers["x-backstop-trail"].split(", ")
+    assert primary.endswith("@Primary=rate_limit:429") and backup.endswith("@Backup=ok:200")
+    assert (second.status, second.headers["x-backstop-attempts"]) == (200, "1")
+    assert code == 0, demo.written()
 
 
 def test_nothing_secret_or_built_is_sent_to_the_builder(tmp_path):

@@ -47,7 +47,8 @@ def prometheus(gateway, tmp_path):
     home.mkdir()
     for name in ["prometheus.yml", "alerts.yml"]:
         text = (ROOT / "config" / name).read_text()
-        text = text.replace("gateway:8080", gateway.url.removeprefix("http://")).replace("interval: 15s", "interval: 1s")
+        text = text.replace("gateway:8080", gateway.url.removeprefix("http://"))
+        text = text.replace("interval: 15s", "interval: 1s")
         (home / name).write_text(text)
     port = free_port()
     command = [tool("prometheus"), f"--config.file={home}/prometheus.yml", f"--storage.tsdb.path={home}/data"]
