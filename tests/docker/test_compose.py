@@ -113,6 +113,13 @@ def test_the_demo_has_no_secret_and_needs_nothing():
     assert ":?" not in re.sub(r"#.*", "", (ROOT / "docker-compose.yml").read_text())
 
 
+def test_each_image_has_one_build_and_is_never_pulled():
+    built = {name: service["image"] for name, service in SERVICES.items() if "build" in service}
+    assert built == {"gateway": "backstop", "demo": "backstop-demo"}
+    assert SERVICES["simulator"]["image"] == built["demo"]
+    assert [SERVICES[name]["pull_policy"] for name in ("gateway", "demo", "simulator")] == ["build", "build", "never"]
+
+
 def test_gateway_and_prometheus_need_no_profile():
     assert [name for name, service in SERVICES.items() if "profiles" not in service] == ["gateway", "prometheus"]
 
