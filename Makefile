@@ -31,7 +31,7 @@ help: ## This list
 test: tools test-rust test-simulate test-shuttle test-sdk test-comparison bench-gate ## Everything
 
 .PHONY: tools
-tools: ## Install what is missing: compiler, valgrind, Python with venv
+tools: ## Install what is missing: compiler, valgrind, Python with venv, Compose, Prometheus
 	$(call step,tools,$(MAKE) --no-print-directory install-tools)
 
 # Valgrind may be there and useless: on Debian, memcheck can't read the loader without libc6-dbg.
@@ -42,11 +42,21 @@ install-tools:
 	valgrind --quiet true >/dev/null 2>&1 || missing+=(valgrind libc6-dbg); \
 	command -v $(PYTHON) >/dev/null || missing+=(python3); \
 	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv); \
+	docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || missing+=(docker-compose); \
 	if [ $${#missing[@]} -gt 0 ]; then \
 		echo "installing $${missing[*]}"; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get update -qq; \
 		$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"; \
 	fi
+	@{ command -v prometheus && command -v promtool; } >/dev/null || test -d .cache/prometheus \
+		|| $(MAKE) --no-print-directory .cache/prometheus
+
+# The package starts a service when it is installed. Only its two programs are wanted, so it is unpacked here.
+.cache/prometheus:
+	@mkdir -p .cache
+	@unpacked=$$(mktemp -d -p .cache); cd "$$unpacked"; \
+	apt-get download -qq prometheus 2>/dev/null || { $(SUDO) apt-get update -qq; apt-get download -qq prometheus; }; \
+	dpkg-deb --extract prometheus_*.deb .; rm prometheus_*.deb; cd "$(CURDIR)"; mv "$$unpacked" $@
 
 .PHONY: test-rust
 test-rust: ## Unit and integration tests of the workspace
@@ -75,6 +85,15 @@ $(VENV)/installed: tests/sdk/requirements.txt
 .PHONY: test-sdk
 test-sdk: release $(VENV)/installed ## The real openai SDK against a running gateway
 	$(call step,openai SDK,BACKSTOP_BIN=$(BACKSTOP) $(VENV)/bin/python -m pytest tests/sdk)
+
+.cache/docker-venv/installed: tests/docker/requirements.txt
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --requirement $<
+	@touch $@
+
+.PHONY: test-docker
+test-docker: .cache/docker-venv/installed ## The Dockerfile's steps as plain commands, Compose, Prometheus
+	$(call step,docker,$(<D)/bin/python -m pytest tests/docker)
 
 .PHONY: bench-gate
 bench-gate: release ## Instructions and allocations against a bare hyper proxy
