@@ -11,6 +11,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use super::openclaw::{self, OpenClaw};
 use super::problem::{Place, Problem};
 
 /// The environment, as an argument.
@@ -144,6 +145,8 @@ pub(super) struct Merged {
     pub(super) warnings: Vec<String>,
     /// What is wrong so far.
     pub(super) problems: Vec<Problem>,
+    /// The file is OpenClaw's.
+    pub(super) openclaw: Option<OpenClaw>,
 }
 
 impl Merged {
@@ -173,8 +176,9 @@ impl Merged {
             }
         }
         let value = figment.find_value("").unwrap_or_else(|_| Dict::new().into());
-        let mut merged = Self { figment, value, order, absent: Vec::new(), warnings, problems };
-        merged.expand(variables);
+        let mut merged = Self { figment, value, order, absent: Vec::new(), warnings, problems, openclaw: None };
+        let variables = openclaw::prepare(&mut merged, variables);
+        merged.expand(&variables);
         merged
     }
 
@@ -238,6 +242,9 @@ fn parse(name: &str, text: &str, order: &mut BTreeMap<String, Vec<String>>) -> R
     if let Node::Fields(sections) = &node {
         for (section, inner) in sections {
             order.insert(section.clone(), inner.names());
+            if let Node::Fields(parts) = inner {
+                order.extend(parts.iter().map(|(part, inner)| (format!("{section}.{part}"), inner.names())));
+            }
         }
     }
     let mut twice = Vec::new();

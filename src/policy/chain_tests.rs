@@ -39,7 +39,8 @@ fn catalog_with(unknown_to_default: bool) -> Catalog {
     let mut catalog = Catalog::new(unknown_to_default);
     for (number, name) in (0..).zip(PROVIDERS) {
         let allowed = if name == "anthropic" { vec!["claude-*".to_owned()] } else { vec![] };
-        let keys = vec!["Primary".to_owned(), "Backup".to_owned()];
+        let key = |name: &str| KeyEntry { name: name.to_owned(), allowed: Vec::new() };
+        let keys = vec![key("Primary"), key("Backup")];
         catalog.add_provider(ProviderEntry { name: name.to_owned(), other: level(number, "other"), keys, allowed });
     }
     add_chain(&mut catalog, "default", &["anthropic/claude-opus", "openai/gpt-5", "openai/gpt-5-mini"]);
