@@ -162,12 +162,14 @@ impl Desk {
             (Some(text), _) => (&site.base_url, text),
             (None, Some(known)) => (&site.place, known.base_url),
             (None, None) => {
+                // In the words of whoever wrote the file.
+                let field = site.base_url.0.last().map_or("base_url", String::as_str);
                 let close = nearest(name, BUILTINS.iter().map(|known| known.name));
                 let hint = match close {
-                    Some(close) => format!("did you mean `{close}`? else add base_url: \"https://…/v1\""),
-                    None => "add base_url: \"https://…/v1\"".to_owned(),
+                    Some(close) => format!("did you mean `{close}`? else add {field}: \"https://…/v1\""),
+                    None => format!("add {field}: \"https://…/v1\""),
                 };
-                let what = "no built-in provider has this name, so it needs a base_url";
+                let what = format!("no built-in provider has this name, so it needs a {field}");
                 self.problem(&site.place, what, Some(hint));
                 return None;
             }

@@ -269,6 +269,10 @@ impl Catalog {
     fn with_key(&self, choice: Choice, key: &str) -> Option<Choice> {
         let level = &choice.chain.levels[choice.start];
         let entry = self.providers.values().find(|entry| entry.other.provider == level.provider)?;
+        if !entry.keys.iter().find(|known| known.name == key)?.allows(&level.model) {
+            // It is a wish for the first turn, and this key has none.
+            return Some(choice);
+        }
         // A level has slots of those keys only that may be used for its model.
         let place = entry.keys.iter().filter(|key| key.allows(&level.model)).position(|known| known.name == key)?;
         let slot = *level.slots.get(place)?;

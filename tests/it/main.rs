@@ -9,6 +9,9 @@
 
 mod classify;
 mod config;
+mod config_accounts;
+mod config_numbers;
+mod config_openclaw;
 mod docs;
 mod failover;
 mod hostile;

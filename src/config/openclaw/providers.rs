@@ -268,13 +268,13 @@ impl Desk {
                 self.problem(&place, format!("there is no provider {}", quoted(name)), Some(meant(name)));
             }
             for (at, id) in order.iter().enumerate() {
-                self.check_profile(&place.item(at), name, id, auth);
+                let twice = order.iter().take(at).any(|earlier| earlier == id);
+                self.check_profile(&place.item(at), name, id, twice, auth);
             }
         }
     }
 
-    fn check_profile(&mut self, place: &Place, name: &str, id: &str, auth: &RawAuth) {
-        let twice = auth.order.get(name).is_some_and(|order| order.iter().filter(|known| *known == id).count() > 1);
+    fn check_profile(&mut self, place: &Place, name: &str, id: &str, twice: bool, auth: &RawAuth) {
         if twice {
             self.problem(place, format!("the profile {} stands twice", quoted(id)), Some("keep one of them".into()));
         }

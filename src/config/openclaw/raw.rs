@@ -156,6 +156,21 @@ impl<'de> Deserialize<'de> for RawModels {
     }
 }
 
+/// A field of `models`: a model's name, but none that nearly is one of OpenClaw's fields.
+struct ModelField(String);
+
+impl<'de> Deserialize<'de> for ModelField {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        const FIELDS: &[&str] = &["providers", "mode"];
+        let name = String::deserialize(from)?;
+        let fields = FIELDS.iter().copied();
+        if !FIELDS.contains(&name.as_str()) && nearest(&name, fields).is_some() {
+            return Err(D::Error::unknown_field(&name, FIELDS));
+        }
+        Ok(Self(name))
+    }
+}
+
 struct Models;
 
 impl<'de> Visitor<'de> for Models {
@@ -166,15 +181,11 @@ impl<'de> Visitor<'de> for Models {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawModels, A::Error> {
-        const FIELDS: &[&str] = &["providers", "mode"];
         let mut models = RawModels::default();
-        while let Some(name) = map.next_key::<String>()? {
+        while let Some(ModelField(name)) = map.next_key::<ModelField>()? {
             match name.as_str() {
                 "mode" => models.mode = map.next_value()?,
                 "providers" => models.providers = map.next_value()?,
-                _ if nearest(&name, FIELDS.iter().copied()).is_some() => {
-                    return Err(A::Error::unknown_field(&name, FIELDS));
-                }
                 _ => drop(models.corrections.insert(name, map.next_value()?)),
             }
         }
