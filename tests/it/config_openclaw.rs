@@ -247,7 +247,7 @@ fn keys_are_found_however_openclaw_writes_them_and_are_never_shown() {
 }
 
 #[test]
-fn a_mistake_in_what_is_read_is_pointed_at() {
+fn a_mistake_in_auth_is_pointed_at() {
     let provider = "models: { providers: { x: { baseUrl: 'http://127.0.0.1:1/v1', apiKey: 'k' } } }";
     let agent = "agents: { defaults: { model: 'x/m' } }";
     for (text, path, hint) in [
@@ -283,6 +283,11 @@ fn a_mistake_in_what_is_read_is_pointed_at() {
         assert!(found.hint.as_deref().unwrap_or_default().contains(hint), "{text}: {error}");
         assert_eq!((error.problems.len(), found.source.as_str()), (1, "openclaw.json"), "{error}");
     }
+}
+
+#[test]
+fn a_mistake_in_a_provider_is_pointed_at() {
+    let agent = "agents: { defaults: { model: 'x/m' } }";
     for (text, path, hint) in [
         ("models: { providers: { x: { baseUrl: 'x', apiKey: 'k' } } }", "models.providers.x.baseUrl", "https://"),
         (

@@ -230,12 +230,12 @@ impl Sieve {
             match value {
                 Value::Dict(_, defaults) if name == "defaults" => {
                     self.keep("agents.defaults.", defaults, &["model", "models"], &["modelPolicy"]);
-                    self.each("agents.defaults.models.*.", defaults.get_mut("models"), &["alias"]);
+                    self.part("agents.defaults.models.*.", defaults, "models", &["alias"]);
                 }
                 Value::Dict(..) if name == "entries" => {
-                    self.each("agents.entries.*.", Some(value), &["model", "default"]);
+                    self.each("agents.entries.*.", value, &["model", "default"]);
                 }
-                Value::Array(..) => self.each("agents.list[].", Some(value), &["id", "model", "default"]),
+                Value::Array(..) => self.each("agents.list[].", value, &["id", "model", "default"]),
                 _ => {}
             }
         }
@@ -244,7 +244,7 @@ impl Sieve {
     fn auth(&mut self, sections: &mut Dict) {
         let Some(Value::Dict(_, auth)) = sections.get_mut("auth") else { return };
         self.keep("auth.", auth, &["profiles", "order", "cooldowns"], &[]);
-        self.each("auth.profiles.*.", auth.get_mut("profiles"), &["provider", "mode"]);
+        self.part("auth.profiles.*.", auth, "profiles", &["provider", "mode"]);
         if let Some(Value::Dict(_, cooldowns)) = auth.get_mut("cooldowns") {
             let others = [
                 "billingBackoffHoursByProvider",
@@ -268,7 +268,7 @@ impl Sieve {
         for (name, provider) in providers {
             let Value::Dict(_, fields) = provider else { continue };
             let place = Place::of(&["models", "providers", name]);
-            self.each("models.providers.*.models[].", fields.get_mut("models"), &raw::MODEL);
+            self.part("models.providers.*.models[].", fields, "models", &raw::MODEL);
             if let Some(Value::Dict(_, headers)) = fields.get_mut("headers") {
                 let names: Vec<_> = headers.keys().cloned().collect();
                 for header in names {
@@ -329,10 +329,17 @@ impl Sieve {
         }
     }
 
-    fn each(&mut self, within: &str, value: Option<&mut Value>, read: &[&str]) {
+    fn part(&mut self, within: &str, fields: &mut Dict, field: &str, read: &[&str]) {
+        if let Some(value) = fields.get_mut(field) {
+            self.each(within, value, read);
+        }
+    }
+
+    /// Keeps what is read in each of a map's or a list's values.
+    fn each(&mut self, within: &str, value: &mut Value, read: &[&str]) {
         match value {
-            Some(Value::Dict(_, fields)) => self.each_of(within, fields, read),
-            Some(Value::Array(_, items)) => {
+            Value::Dict(_, fields) => self.each_of(within, fields, read),
+            Value::Array(_, items) => {
                 for item in items {
                     if let Value::Dict(_, inner) = item {
                         self.keep(within, inner, read, &[]);

@@ -3,7 +3,7 @@
 //! Owns `models.providers`, `auth.profiles` and `auth.order`, and the names of the variables that stand for OpenClaw's
 //! auth-profiles.json, which is not read. Refuses to know agents.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::raw::{RawAuth, RawProfile, RawSeller};
 use super::resolve::{ClawModels, quoted};
@@ -234,9 +234,9 @@ impl Desk {
 
     /// Every name in `auth` stands for something.
     fn check_profiles(&mut self, auth: &RawAuth, models: &ClawModels, own: &BTreeMap<String, RawProvider>) {
-        let here: Vec<&str> =
-            models.providers.iter().map(|(name, _)| name.as_str()).chain(own.keys().map(String::as_str)).collect();
-        let exists = |name: &str| here.iter().any(|known| *known == name) || is_known(name);
+        let sold = models.providers.iter().map(|(name, _)| name.as_str());
+        let here: BTreeSet<&str> = sold.chain(own.keys().map(String::as_str)).collect();
+        let exists = |name: &str| here.contains(name) || is_known(name);
         let meant = |name: &str| {
             let close = nearest(name, here.iter().copied().chain(known_names().map(|known| -> &str { known })));
             close.map_or_else(
