@@ -198,6 +198,11 @@ impl Merged {
         self.figment.get_metadata(value.tag()).map_or_else(String::new, |metadata| metadata.name.to_string())
     }
 
+    /// The names of a section's fields as the file has them, in file order; of the file itself without a section.
+    pub(super) fn written(&self, section: &str) -> &[String] {
+        self.order.get(section).map_or(&[], Vec::as_slice)
+    }
+
     /// The fields of a section in file order; what only the environment names comes last.
     pub(super) fn in_order<T>(&self, section: &str, fields: BTreeMap<String, T>) -> Vec<(String, T)> {
         let order = self.order.get(section).map_or(&[][..], Vec::as_slice);

@@ -376,6 +376,10 @@ fn a_file_of_our_own_is_not_taken_for_openclaws() {
     let own = "providers: { local: { base_url: 'http://127.0.0.1:1' } }";
     for (more, path) in [
         ("chanels: {}", "chanels"),
+        ("agents: { defaults: { model: 'local/m' } }, logging: {}", "logging"),
+        ("agents: { defaults: { model: 'local/m', fallbak: 'local/n' } }", "agents.defaults.fallbak"),
+        ("auth: { keys: [] }", "auth.keys"),
+        ("agent: { main: 'local/m' }", "agent.main"),
         ("gatway: {}", "gatway"),
         ("agents: { defaults: { modl: 'local/m' } }", "agents.defaults.modl"),
         ("models: { m: { bogus: 1 } }", "models.m.bogus"),

@@ -4,6 +4,7 @@
 //! they say of other things is taken out with one warning, and what so nearly names a setting that it must be a typing
 //! mistake is left to be pointed at. Refuses to know what the sections mean (`resolve`).
 
+mod names;
 mod providers;
 mod raw;
 mod resolve;
@@ -14,108 +15,9 @@ use figment::value::{Dict, Empty, Value};
 
 use super::problem::{Place, nearest};
 use super::source::Merged;
+use names::{DEFAULTS, OTHER, READ};
 
 pub(super) use raw::{RawAgents, RawAuth, RawModels};
-
-/// Sections that are read, ours and OpenClaw's.
-const READ: [&str; 15] = [
-    "server",
-    "upstream",
-    "providers",
-    "agents",
-    "agent",
-    "auth",
-    "chains",
-    "aliases",
-    "models",
-    "cooldowns",
-    "run",
-    "classify",
-    "unknown_model",
-    "compat",
-    "env",
-];
-
-/// OpenClaw's other sections. One that is not here is taken out too, unless it looks like one that is read.
-const OTHER: [&str; 42] = [
-    "$schema",
-    "acp",
-    "approvals",
-    "audio",
-    "bindings",
-    "broadcast",
-    "browser",
-    "canvasHost",
-    "channels",
-    "cli",
-    "commands",
-    "cron",
-    "diagnostics",
-    "discord",
-    "discovery",
-    "gateway",
-    "hooks",
-    "identity",
-    "imessage",
-    "logging",
-    "mcp",
-    "media",
-    "memory",
-    "messages",
-    "meta",
-    "nodeHost",
-    "plugins",
-    "proxy",
-    "routing",
-    "secrets",
-    "session",
-    "signal",
-    "skills",
-    "slack",
-    "talk",
-    "telegram",
-    "tools",
-    "ui",
-    "update",
-    "web",
-    "whatsapp",
-    "wizard",
-];
-
-/// Providers that OpenClaw knows by name, besides those that we know. Where they answer is its own knowledge.
-pub(super) const ITS_PROVIDERS: [&str; 31] = [
-    "amazon-bedrock",
-    "byteplus",
-    "cerebras",
-    "claude-cli",
-    "cloudflare-ai-gateway",
-    "codex",
-    "codex-cli",
-    "github-copilot",
-    "google",
-    "google-antigravity",
-    "google-gemini-cli",
-    "google-vertex",
-    "huggingface",
-    "kilocode",
-    "kimi-coding",
-    "litellm",
-    "minimax",
-    "minimax-portal",
-    "moonshot",
-    "nvidia",
-    "openai-codex",
-    "opencode",
-    "opencode-go",
-    "qianfan",
-    "qwen-portal",
-    "synthetic",
-    "venice",
-    "vercel-ai-gateway",
-    "volcengine",
-    "xiaomi",
-    "zai",
-];
 
 /// That a file is OpenClaw's, and what it needs besides itself.
 pub(super) struct OpenClaw {
@@ -128,8 +30,9 @@ pub(super) struct OpenClaw {
 /// Recognises OpenClaw's file and makes it ready. The answer is what `${NAME}` stands for in it.
 pub(super) fn prepare(merged: &mut Merged, variables: &BTreeMap<String, String>) -> BTreeMap<String, String> {
     let mut variables = variables.clone();
+    let own = merged.written("").iter().any(|section| ["providers", "chains"].contains(&section.as_str()));
     let Value::Dict(_, sections) = &mut merged.value else { return variables };
-    let Some(mark) = mark(sections) else { return variables };
+    let Some(mark) = mark(sections, own) else { return variables };
     let mut sieve = Sieve::default();
     own_variables(sections, &mut variables);
     sieve.keep("", sections, &READ, &OTHER);
@@ -149,32 +52,35 @@ pub(super) fn prepare(merged: &mut Merged, variables: &BTreeMap<String, String>)
     variables
 }
 
-/// What only OpenClaw's file has.
-fn mark(sections: &Dict) -> Option<String> {
-    let inner = |section: &str, field: &str| matches!(sections.get(section), Some(Value::Dict(_, fields)) if fields.contains_key(field));
-    for (section, field) in
-        [("models", "providers"), ("models", "mode"), ("agents", "entries"), ("auth", "profiles"), ("auth", "order")]
-    {
+/// What only OpenClaw's file has. In a file with `own` sections of ours fewer things count: what is not known there is
+/// rather a mistake.
+fn mark(sections: &Dict, own: bool) -> Option<String> {
+    let map = |name: &str| match sections.get(name) {
+        Some(Value::Dict(_, fields)) => Some(fields),
+        _ => None,
+    };
+    let inner = |section: &str, field: &str| map(section).is_some_and(|fields| fields.contains_key(field));
+    for (section, field) in [("models", "providers"), ("models", "mode"), ("auth", "profiles"), ("auth", "order")] {
         if inner(section, field) {
             return Some(format!("{section}.{field}"));
         }
     }
-    for section in ["auth", "agent"] {
-        if matches!(sections.get(section), Some(Value::Dict(..))) {
-            return Some(section.to_owned());
-        }
-    }
-    let Some(Value::Dict(_, agents)) = sections.get("agents") else { return None };
-    if matches!(agents.get("list"), Some(Value::Array(..))) {
+    if map("agents").is_some_and(|agents| matches!(agents.get("list"), Some(Value::Array(..)))) {
         return Some("agents.list".to_owned());
     }
-    if let Some(Value::Dict(_, defaults)) = agents.get("defaults") {
-        let other = defaults.keys().find(|field| *field == "models" || nearest(field, ["model"]).is_none());
-        if let Some(field) = other {
-            return Some(format!("agents.defaults.{field}"));
-        }
+    if own {
+        return None;
     }
-    OTHER.iter().find(|section| sections.contains_key(**section)).map(|section| (*section).to_owned())
+    if inner("agents", "entries") {
+        return Some("agents.entries".to_owned());
+    }
+    if let Some(section) = ["auth", "agent"].into_iter().find(|section| map(section).is_some()) {
+        return Some(section.to_owned());
+    }
+    let defaults = map("agents")?.get("defaults")?.as_dict();
+    let field = defaults.and_then(|fields| DEFAULTS.iter().find(|field| fields.contains_key(**field)));
+    let section = OTHER.iter().find(|section| sections.contains_key(**section));
+    field.map(|field| format!("agents.defaults.{field}")).or_else(|| section.map(|section| (*section).to_owned()))
 }
 
 /// `env: { NAME: "…", vars: { NAME: "…" } }`; the environment itself wins.

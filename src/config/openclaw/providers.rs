@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::OpenClaw;
+use super::names::ITS_PROVIDERS;
 use super::raw::{RawAuth, RawProfile, RawSeller};
 use super::resolve::{ClawModels, quoted};
-use super::{ITS_PROVIDERS, OpenClaw};
 use crate::config::builtin::{BUILTINS, Builtin, builtin};
 use crate::config::chains::Agent;
 use crate::config::problem::{Place, nearest, shown};
