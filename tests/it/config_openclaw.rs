@@ -1,6 +1,8 @@
 //! OpenClaw's own file: it loads unchanged, its keys come from where the documents say, and mistakes in the parts that
 //! are read are pointed at.
 
+mod served;
+
 use std::path::Path;
 use std::time::Duration;
 
