@@ -234,7 +234,7 @@ fn a_mistake_in_an_account_or_a_target_is_pointed_at() {
         (provider("base_url: 'https://{region}.example/v1'"), "providers.openai.base_url", "us-east-1"),
         (provider("base_url: 'https://{region}.example', region: 'US East'"), "providers.openai.region", "us-east-1"),
         (provider("models: []"), "providers.openai.models", "leave it out"),
-        (provider("disabled: 'yes'"), "providers.openai.disabled", "boolean"),
+        (provider("disabled: 'yes'"), "providers.openai.disabled", "expected"),
         (key("models: []"), "providers.openai.keys[0].models", "leave it out"),
         (key("region: 'eu-west-1'"), "providers.openai.keys[0].region", "{region}"),
         (key("headers: { authorization: 'x' }"), "providers.openai.keys[0].headers.authorization", "leave it out"),
@@ -253,7 +253,7 @@ fn a_mistake_in_an_account_or_a_target_is_pointed_at() {
         (
             "providers: { openai: { keys: ['k'] } }, agents: { a: { model: { primary: { target: 'openai/m', tools: 1 } } } }".to_owned(),
             "agents.a.model.primary.tools",
-            "boolean",
+            "expected",
         ),
     ] {
         let error = read(&format!("{{ {text} }}")).expect_err(&text);
