@@ -13,7 +13,7 @@ use crate::config::{self, Config, Dialect, Family as Vendor, UnknownModel, Unser
 use crate::dialect::openai_chat::request::ModelName;
 use crate::failover::{Clock, FailoverLayer, SharedLedger};
 use crate::policy::capability::Lack;
-use crate::policy::chain::{Catalog, Chain, Level, ProviderEntry};
+use crate::policy::chain::{Catalog, Chain, KeyEntry, Level, ProviderEntry};
 use crate::policy::classify::{Family, Override, Overrides};
 use crate::policy::id::{EndpointId, KeyId, ProviderId, SlotId};
 use crate::policy::ledger::{Ledger, SlotInfo};
@@ -24,6 +24,7 @@ use crate::server::{ServeOptions, State};
 use crate::stream::gate::GateLimits;
 use crate::telemetry::names::SlotName;
 use crate::telemetry::{Metrics, Names, Watch};
+use crate::upstream::route::Hidden;
 use crate::upstream::{Client, ClientSettings, Clients, Exchange, Route, Routes};
 
 /// A gateway, ready to serve.
@@ -73,8 +74,14 @@ pub fn build(config: &Config) -> Result<Gateway, BuildError> {
     let metrics = Arc::new(Metrics::new(&names).map_err(because)?);
     let watch = Arc::new(Watch::new(Arc::clone(&names), Arc::clone(&metrics)));
     let random = Arc::new(|| fastrand::u64(..));
-    let exchange =
-        Exchange::new(Arc::clone(&routes), overrides(config), Arc::clone(&ledger), clock, GateLimits::default());
+    let upstream = &config.upstream;
+    let limits = GateLimits {
+        held_bytes: upstream.max_preamble,
+        frame_bytes: upstream.max_frame,
+        whole_bytes: upstream.max_answer,
+    };
+    let shared = Arc::clone(&ledger);
+    let exchange = Exchange::new(Arc::clone(&routes), overrides(config), shared, clock, limits, upstream.silence);
     let layer = FailoverLayer::new(Arc::clone(&ledger), config.run, clock, watch, random);
     let server = &config.server;
     let state = State {
@@ -152,7 +159,7 @@ impl<'a> Tables<'a> {
         self.catalog.add_provider(ProviderEntry {
             name: provider.name.clone(),
             other,
-            keys: provider.keys.iter().map(|key| key.name.clone()).collect(),
+            keys: provider.keys.iter().map(key_entry).collect(),
             allowed: provider.models.clone().unwrap_or_default(),
         });
         Ok(())
@@ -170,6 +177,7 @@ impl<'a> Tables<'a> {
         let mut targets = Vec::new();
         for target in &chain.targets {
             let mut level = self.level(target.provider, Some(&target.model))?;
+            self.adjust(&mut level, target);
             if let Some(order) = chain.key_order {
                 level.order = order;
             }
@@ -197,29 +205,49 @@ impl<'a> Tables<'a> {
         let target = self.ledger.add_target();
         self.names.targets.push(format!("{}/{name}", provider.name));
         let mut slots = Vec::new();
-        for place in 0..provider.keys.len() {
-            slots.push(self.slot(index, place, target, model)?);
+        for (place, key) in provider.keys.iter().enumerate() {
+            if model.is_none_or(|model| key.serves(model)) {
+                slots.push(self.slot(index, place, target, model)?);
+            }
         }
         let run = &self.config.run;
         let abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
         let patience = if abilities.reasoning == Some(true) { run.first_content_reasoning } else { run.first_content };
+        let unserved = provider.unserved.map(|why| match why {
+            Unserved::Dialect => Lack::Dialect,
+            Unserved::NoKey => Lack::NoKey,
+            Unserved::Disabled => Lack::Disabled,
+        });
         let level = Level {
             provider: ProviderId(number(index)),
             target,
             model: Arc::from(name),
+            unserved: unserved.or(slots.is_empty().then_some(Lack::NoKeyForModel)),
             slots: Arc::from(slots),
             order: provider.key_order,
             abilities,
-            unserved: provider.unserved.map(|why| match why {
-                Unserved::Dialect => Lack::Dialect,
-                Unserved::NoKey => Lack::NoKey,
-            }),
             first_content: provider.timeouts.first_content.unwrap_or(patience),
             response_timeout: provider.timeouts.response_timeout.unwrap_or(run.response_timeout),
             stall: provider.timeouts.stall.unwrap_or(run.stall),
         };
         self.levels.insert(known, level.clone());
         Ok(level)
+    }
+
+    /// What one chain says of a target. Lanes and slots stay those of all chains.
+    fn adjust(&self, level: &mut Level, target: &config::Target) {
+        let (own, run) = (&target.timeouts, &self.config.run);
+        let providers = self.config.providers[target.provider].timeouts.first_content;
+        level.abilities = target.abilities.or(level.abilities);
+        let patience = match target.abilities.reasoning {
+            // Said of this very target, so that a provider's limit may only be longer.
+            Some(true) => level.first_content.max(run.first_content_reasoning),
+            Some(false) => providers.unwrap_or(run.first_content),
+            None => level.first_content,
+        };
+        level.first_content = own.first_content.unwrap_or(patience);
+        level.response_timeout = own.response_timeout.unwrap_or(level.response_timeout);
+        level.stall = own.stall.unwrap_or(level.stall);
     }
 
     fn slot(
@@ -243,7 +271,7 @@ impl<'a> Tables<'a> {
             affinity: affinity(&provider.name, &key.name),
         });
         self.names.slots.push(SlotName::new(&provider.name, model.unwrap_or("other"), &key.name));
-        let extra: HeaderMap = provider.headers.iter().cloned().collect();
+        let extra: HeaderMap = key.headers.iter().cloned().collect();
         let client = self.client(index, base)?;
         self.routes.push(Route {
             provider: ProviderId(number(index)),
@@ -251,7 +279,7 @@ impl<'a> Tables<'a> {
             family: family(provider.dialect, provider.family),
             addresses: Route::addresses(&base.prefix).map_err(because)?,
             headers: Route::headers(&base.authority, key.secret.as_ref().map(crate::secret::Secret::bearer), &extra),
-            secret: key.secret.clone(),
+            hidden: Hidden::of(key.secret.as_ref(), &extra),
             model: model.map(ModelName::new),
         });
         Ok(slot)
@@ -277,6 +305,10 @@ impl<'a> Tables<'a> {
         self.endpoints.insert(name, endpoint);
         endpoint
     }
+}
+
+fn key_entry(key: &config::Key) -> KeyEntry {
+    KeyEntry { name: key.name.clone(), allowed: key.models.clone().unwrap_or_default() }
 }
 
 fn number(index: usize) -> u32 {

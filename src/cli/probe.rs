@@ -98,7 +98,8 @@ fn choose(config: &Config, state: &State, options: &Options) -> Result<Vec<Candi
         let Some(chain) = state.catalog.chains().find(|chain| *chain.name == *written.pattern) else { continue };
         for (place, level) in chain.levels.iter().enumerate() {
             let provider = &config.providers[level.provider.index()];
-            for (slot, key) in level.slots.iter().zip(&provider.keys) {
+            let keys = provider.keys.iter().filter(|key| key.serves(&level.model));
+            for (slot, key) in level.slots.iter().zip(keys) {
                 if let Some(known) = found.iter_mut().find(|candidate| candidate.slot == *slot) {
                     known.chains.push(written.pattern.clone());
                     continue;

@@ -4,7 +4,7 @@
 //! forbids anything. Pure; never holds a byte of a key.
 
 use super::builtin::builtin;
-use super::{BaseUrl, Chain, Config, Family, Key, Provider, TargetName};
+use super::{BaseUrl, Chain, Config, Family, Key, Provider, Target};
 use crate::policy::capability::Abilities;
 
 /// What a piece of advice is about.
@@ -89,20 +89,21 @@ pub fn advice(config: &Config) -> Vec<Advice> {
 
 /// What is known of a chain's target.
 #[must_use]
-pub fn abilities(config: &Config, target: &TargetName) -> Abilities {
-    config.models.abilities(provider(config, target).map_or("", |provider| &provider.name), &target.model)
+pub fn abilities(config: &Config, target: &Target) -> Abilities {
+    let known = config.models.abilities(provider(config, target).map_or("", |provider| &provider.name), &target.model);
+    target.abilities.or(known)
 }
 
 /// The keys that a target is asked with, in the order written.
-pub fn keys<'a>(provider: &'a Provider, _target: &TargetName) -> impl Iterator<Item = &'a Key> + use<'a> {
-    provider.keys.iter().filter(|key| !key.disabled)
+pub fn keys<'a>(provider: &'a Provider, target: &'a Target) -> impl Iterator<Item = &'a Key> {
+    provider.keys.iter().filter(|key| !key.disabled && key.serves(&target.model))
 }
 
-fn provider<'a>(config: &'a Config, target: &TargetName) -> Option<&'a Provider> {
+fn provider<'a>(config: &'a Config, target: &Target) -> Option<&'a Provider> {
     config.providers.get(target.provider)
 }
 
-fn name(config: &Config, target: &TargetName) -> String {
+fn name(config: &Config, target: &Target) -> String {
     format!("{}/{}", provider(config, target).map_or("", |provider| &provider.name), target.model)
 }
 
@@ -112,7 +113,7 @@ fn place(chain: &Chain, index: usize) -> String {
 }
 
 /// The targets of a chain that can be asked, with their provider and its keys in use.
-fn usable<'a>(config: &'a Config, chain: &'a Chain) -> Vec<(usize, &'a TargetName, &'a Provider, Vec<&'a Key>)> {
+fn usable<'a>(config: &'a Config, chain: &'a Chain) -> Vec<(usize, &'a Target, &'a Provider, Vec<&'a Key>)> {
     let targets = chain.targets.iter().enumerate().filter_map(|(index, target)| {
         let provider = provider(config, target).filter(|provider| provider.unserved.is_none())?;
         let keys: Vec<_> = keys(provider, target).collect();

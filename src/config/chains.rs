@@ -8,34 +8,30 @@ use super::problem::{Place, nearest, shown};
 use super::providers::Providers;
 use super::raw::{RawAgent, RawRow};
 use super::resolve::{Desk, meant};
-use super::shapes::RawChain;
-use super::{Chain, ClassifyRow, Provider, TargetName};
+use super::shapes::{Choice, RawChain, RawTarget};
+use super::{Chain, ClassifyRow, Provider, Target};
+use crate::policy::chain::allows;
 use crate::policy::failure::Kind;
+
+/// A chain that an agent stands for, and where its targets are written.
+pub(super) struct Agent {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) targets: Vec<(Place, RawTarget)>,
+}
 
 impl Desk {
     /// The chains of `agents` and `chains`, in file order; the default agent's is called `default`.
     pub(super) fn chains(
         &mut self,
-        agents: BTreeMap<String, RawAgent>,
+        agents: Vec<Agent>,
         chains: BTreeMap<String, RawChain>,
         providers: &Providers,
     ) -> Vec<Chain> {
         let mut resolved = Vec::new();
-        for (agent, raw) in self.merged.in_order("agents", agents) {
-            let place = Place::of(&["agents", &agent, "model"]);
-            let name = if agent == "defaults" { "default".to_owned() } else { agent };
-            let Some(choice) = raw.model else {
-                self.problem(&place, "this agent has no model", Some("model: { primary: \"provider/model\" }".into()));
-                continue;
-            };
-            let targets = choice
-                .targets
-                .into_iter()
-                .map(|(field, target)| (if field.is_empty() { place.clone() } else { place.at(&field) }, target));
-            let targets = self.targets(&place, targets.collect(), providers);
-            let chain =
-                Chain { pattern: name, targets, continue_on_content_filter: false, equivalent: false, key_order: None };
-            resolved.push((place, chain));
+        for Agent { name, place, targets } in agents {
+            let targets = self.targets(&place, targets, providers);
+            resolved.push((place, Chain::new(name, targets)));
         }
         for (pattern, raw) in self.merged.in_order("chains", chains) {
             let place = Place::of(&["chains", &pattern]);
@@ -44,15 +40,41 @@ impl Desk {
             let targets = self.targets(&place, targets, providers);
             let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
             let chain = Chain {
-                pattern,
-                targets,
                 continue_on_content_filter: raw.continue_on_content_filter.unwrap_or(false),
                 equivalent: raw.equivalent.unwrap_or(false),
                 key_order,
+                ..Chain::new(pattern, targets)
             };
             resolved.push((place, chain));
         }
         self.only_once(resolved)
+    }
+
+    /// The agents written by their names, in file order.
+    pub(super) fn agents(&mut self, agents: BTreeMap<String, RawAgent>) -> Vec<Agent> {
+        let mut found = Vec::new();
+        for (name, raw) in self.merged.in_order("agents", agents) {
+            let place = Place::of(&["agents", &name, "model"]);
+            let name = if name == "defaults" { "default".to_owned() } else { name };
+            match raw.model {
+                Some(choice) => found.push(self.agent(name, place, choice)),
+                None => {
+                    let hint = "model: { primary: \"provider/model\" }".to_owned();
+                    self.problem(&place, "this agent has no model", Some(hint));
+                }
+            }
+        }
+        found
+    }
+
+    pub(super) fn agent(&mut self, name: String, place: Place, choice: Choice) -> Agent {
+        if choice.mixed {
+            let what = "`fallbacks` and `fallback` are two spellings of one list";
+            self.problem(&place, what, Some("write one of them".into()));
+        }
+        let at = |fields: Vec<String>| fields.iter().fold(place.clone(), |place, field| place.at(field));
+        let targets = choice.targets.into_iter().map(|(fields, target)| (at(fields), target)).collect();
+        Agent { name, place, targets }
     }
 
     fn only_once(&mut self, resolved: Vec<(Place, Chain)>) -> Vec<Chain> {
@@ -73,15 +95,16 @@ impl Desk {
         chains
     }
 
-    fn targets(&mut self, place: &Place, written: Vec<(Place, String)>, providers: &Providers) -> Vec<TargetName> {
+    fn targets(&mut self, place: &Place, written: Vec<(Place, RawTarget)>, providers: &Providers) -> Vec<Target> {
         if written.is_empty() {
             self.problem(place, "this chain has no target", Some("a target is written \"provider/model\"".into()));
         }
-        let mut targets = Vec::new();
-        for (place, text) in written {
-            let Some(target) = self.target(&place, &text, providers) else { continue };
-            if targets.contains(&target) {
-                self.warn(format!("{place}: `{}` stands twice in this chain: once is enough", shown(&text)));
+        let mut targets: Vec<Target> = Vec::new();
+        for (place, raw) in written {
+            let Some(mut target) = self.target(&place, &raw.target, providers) else { continue };
+            self.adjust(&place, &raw, &mut target);
+            if targets.iter().any(|known| known.is_same(&target)) {
+                self.warn(format!("{place}: `{}` stands twice in this chain: once is enough", shown(&raw.target)));
             } else {
                 targets.push(target);
             }
@@ -90,7 +113,7 @@ impl Desk {
     }
 
     /// `provider/model`, cut at the first `/`.
-    fn target(&mut self, place: &Place, text: &str, providers: &Providers) -> Option<TargetName> {
+    fn target(&mut self, place: &Place, text: &str, providers: &Providers) -> Option<Target> {
         let Some((name, model)) = text.split_once('/').filter(|(name, model)| !name.is_empty() && !model.is_empty())
         else {
             let what = format!("`{}` is not a target", shown(text));
@@ -98,22 +121,40 @@ impl Desk {
             return None;
         };
         let Some(provider) = providers.iter().position(|(known, _)| known == name) else {
-            let hint = match nearest(name, providers.iter().map(|(known, _)| known.as_str())) {
+            let close = nearest(name, providers.iter().map(|(known, _)| known.as_str()).chain(self.known_elsewhere()));
+            let section = if self.merged.openclaw.is_some() { "models.providers" } else { "providers" };
+            let hint = match close {
                 Some(close) => format!("did you mean `{close}`?"),
-                None => format!("add providers: {{ \"{}\": {{ .. }} }}", shown(name)),
+                None => format!("add {section}: {{ \"{}\": {{ .. }} }}", shown(name)),
             };
             self.problem(place, format!("there is no provider `{}`", shown(name)), Some(hint));
             return None;
         };
-        let allowed = providers.get(provider).and_then(|(_, provider)| provider.as_ref()?.models.as_ref());
-        if allowed.is_some_and(|allowed| !allowed.iter().any(|known| known == model)) {
-            let hint = format!("add it to providers.{}.models", shown(name));
-            self.problem(place, format!("`{}` may not be asked for this model", shown(name)), Some(hint));
+        if let Some(provider) = providers.get(provider).and_then(|(_, provider)| provider.as_ref()) {
+            self.may_be_asked(place, provider, model);
         }
         if !model.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
             self.problem(place, "a model's name is visible ASCII without commas", None);
         }
-        Some(TargetName { provider, model: model.to_owned() })
+        Some(Target::plain(provider, model))
+    }
+
+    /// Whether the provider, and then a key of it, may be asked for a model.
+    fn may_be_asked(&mut self, place: &Place, provider: &Provider, model: &str) {
+        let name = shown(&provider.name);
+        if !allows(provider.models.as_deref().unwrap_or_default(), model) {
+            let hint = format!("add it to providers.{name}.models");
+            self.problem(place, format!("`{name}` may not be asked for this model"), Some(hint));
+        } else if !provider.keys.iter().any(|key| allows(key.models.as_deref().unwrap_or_default(), model)) {
+            let left_out = self.merged.absent.iter().any(|(at, _)| at.0.get(1) == Some(&provider.name));
+            let what = format!("no key of `{name}` may be used for this model");
+            if left_out {
+                // The key that may is one of those whose variable is unset, for all that can be known.
+                self.warn(format!("{place}: {what}: it is skipped"));
+            } else {
+                self.problem(place, what, Some(format!("add it to the models of a key of providers.{name}")));
+            }
+        }
     }
 
     /// Aliases of chains and targets, in file order.
@@ -138,6 +179,24 @@ impl Desk {
             }
         }
         aliases
+    }
+
+    /// Aliases that another program's sections give; those that a chain or an alias of our own has are left out.
+    pub(super) fn more_aliases(
+        &mut self,
+        found: Vec<(Place, String, String)>,
+        chains: &[Chain],
+        providers: &Providers,
+        aliases: &mut Vec<(String, String)>,
+    ) {
+        for (place, alias, meaning) in found {
+            let is_chain = chains.iter().any(|chain| chain.pattern == alias);
+            if is_chain || aliases.iter().any(|(known, _)| *known == alias) {
+                self.warn(format!("{place}: a chain or an alias is called `{}` already", shown(&alias)));
+            } else if self.target(&place, &meaning, providers).is_some() {
+                aliases.push((alias, meaning));
+            }
+        }
     }
 
     /// The operator's classifier rows.
@@ -204,7 +263,7 @@ impl Desk {
         }
         let can_ask =
             |provider: &Provider| provider.unserved.is_none() && provider.keys.iter().any(|key| !key.disabled);
-        let able = |target: &TargetName| {
+        let able = |target: &Target| {
             providers.get(target.provider).and_then(|(_, provider)| provider.as_ref()).is_some_and(can_ask)
         };
         let (dead, alive): (Vec<_>, Vec<_>) = chains.iter().partition(|chain| !chain.targets.iter().any(able));

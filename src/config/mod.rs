@@ -22,22 +22,28 @@ mod discovery;
 mod environment;
 mod file;
 mod formats;
+mod keys;
 mod mistyped;
 pub mod models;
 mod numbers;
+mod openclaw;
 mod problem;
 mod providers;
+mod quantity;
 mod raw;
 mod resolve;
 mod shapes;
 mod source;
+mod target;
 mod variables;
 
 pub use crate::policy::chain::KeyOrder;
 pub use crate::secret::Secret;
 pub use builtin::{Dialect, Family};
+pub use keys::Key;
 pub use models::ModelTable;
 pub use problem::{ConfigError, Problem};
+pub use target::Target;
 
 /// The whole resolved configuration.
 #[derive(Debug, Clone)]
@@ -46,7 +52,7 @@ pub struct Config {
     pub server: Server,
     /// The transport to the vendors.
     pub upstream: Upstream,
-    /// In file order; [`TargetName::provider`] points here.
+    /// In file order; [`Target::provider`] points here.
     pub providers: Vec<Provider>,
     /// In file order.
     pub chains: Vec<Chain>,
@@ -161,11 +167,27 @@ pub struct Upstream {
     pub pool_idle_timeout: Duration,
     /// Certificates (PEM) that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
+    /// An upstream that was silent for this long and then hung up has timed out; before, it broke.
+    pub silence: Duration,
+    /// The most that is held of a stream before its first content, in bytes; more commits.
+    pub max_preamble: usize,
+    /// The longest frame of a stream that is read, in bytes; a longer one passes unread.
+    pub max_frame: usize,
+    /// The longest non-streaming answer that is read whole before it is passed on, in bytes; a longer one passes unread.
+    pub max_answer: usize,
 }
 
 impl Default for Upstream {
     fn default() -> Self {
-        Self { connect_timeout: Duration::from_secs(5), pool_idle_timeout: Duration::from_secs(90), ca_file: None }
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            pool_idle_timeout: Duration::from_secs(90),
+            ca_file: None,
+            silence: Duration::from_secs(5),
+            max_preamble: 256 << 10,
+            max_frame: 16 << 20,
+            max_answer: 16 << 20,
+        }
     }
 }
 
@@ -186,9 +208,7 @@ pub struct Provider {
     pub key_order: KeyOrder,
     /// Why none of its targets can be asked, if so.
     pub unserved: Option<Unserved>,
-    /// Sent with every request; the values are marked sensitive.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The only models it may be asked for; `None` allows all.
+    /// The only models it may be asked for, each a name or a pattern with `*`; `None` allows all.
     pub models: Option<Vec<String>>,
     /// Limits of its own.
     pub timeouts: Timeouts,
@@ -201,6 +221,8 @@ pub enum Unserved {
     Dialect,
     /// The variables of all its keys are unset.
     NoKey,
+    /// It, or each of its keys, is switched off.
+    Disabled,
 }
 
 impl Unserved {
@@ -210,6 +232,7 @@ impl Unserved {
         match self {
             Self::Dialect => "dialect_not_served",
             Self::NoKey => "no_key",
+            Self::Disabled => "disabled",
         }
     }
 }
@@ -223,23 +246,6 @@ pub struct BaseUrl {
     pub authority: Authority,
     /// The path in front of every request's path: empty, or `/…` without a slash at its end.
     pub prefix: String,
-}
-
-/// One credential of a provider.
-#[derive(Debug, Clone)]
-pub struct Key {
-    /// The profile's name, unique in its provider; `default` for the key of a provider without any.
-    pub name: String,
-    /// `None` sends no `Authorization`.
-    pub secret: Option<Secret>,
-    /// Where this key is used instead of the provider's address.
-    pub base_url: Option<BaseUrl>,
-    /// Keys of one group share a vendor quota.
-    pub quota_group: Option<String>,
-    /// Kept but not used.
-    pub disabled: bool,
-    /// Whether it stands in the configuration file itself, and not in a variable or a file of its own.
-    pub plain_text: bool,
 }
 
 /// Limits of one provider that replace the general ones.
@@ -261,22 +267,13 @@ pub struct Chain {
     /// A name, or a wildcard with `*`.
     pub pattern: String,
     /// The first is preferred; never empty, none stands twice.
-    pub targets: Vec<TargetName>,
+    pub targets: Vec<Target>,
     /// Whether a vendor's content refusal goes on to the next target.
     pub continue_on_content_filter: bool,
     /// Whether its targets give the same embeddings.
     pub equivalent: bool,
     /// Replaces the providers' key order.
     pub key_order: Option<KeyOrder>,
-}
-
-/// `provider/model`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TargetName {
-    /// Index into [`Config::providers`].
-    pub provider: usize,
-    /// The provider's own name of the model.
-    pub model: String,
 }
 
 /// A row the operator puts before the classifier's table. A field that is `None` matches everything.
@@ -294,6 +291,13 @@ pub struct ClassifyRow {
     pub contains: Option<String>,
     /// What it is.
     pub kind: Kind,
+}
+
+impl Chain {
+    /// A chain with every setting at its default.
+    const fn new(pattern: String, targets: Vec<Target>) -> Self {
+        Self { pattern, targets, continue_on_content_filter: false, equivalent: false, key_order: None }
+    }
 }
 
 /// What becomes of a model that no chain, alias or target names.

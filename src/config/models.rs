@@ -88,20 +88,7 @@ impl ModelTable {
         let find = |wanted: &dyn Fn(&str) -> bool| {
             self.corrections.iter().find(|(name, _)| wanted(name)).map(|(_, abilities)| *abilities).unwrap_or_default()
         };
-        or(find(&exact), or(find(&|name| name == model), table))
-    }
-}
-
-/// `first`, and what it leaves open from `second`.
-fn or(first: Abilities, second: Abilities) -> Abilities {
-    Abilities {
-        context_window: first.context_window.or(second.context_window),
-        max_output: first.max_output.or(second.max_output),
-        vision: first.vision.or(second.vision),
-        tools: first.tools.or(second.tools),
-        json_schema: first.json_schema.or(second.json_schema),
-        reasoning: first.reasoning.or(second.reasoning),
-        prefill: first.prefill.or(second.prefill),
+        find(&exact).or(find(&|name| name == model)).or(table)
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::keys::flaw_of_name;
 use super::problem::{Place, shown};
-use super::providers::flaw_of_name;
+use super::quantity::{Period, Size};
 use super::raw::{RawClientKey, RawCooldowns, RawLadder, RawLog, RawRun, RawServer, RawUpstream};
 use super::resolve::Desk;
-use super::shapes::{Period, Size};
 use super::{ClientKey, LogFormat, LogSettings, Server, Upstream};
 use crate::policy::settings::{CooldownSettings, Ladder, RunSettings};
 
@@ -131,7 +131,16 @@ impl Desk {
         let mut upstream = Upstream::default();
         over!(upstream, raw: connect_timeout pool_idle_timeout);
         upstream.ca_file = raw.ca_file.map(Into::into);
-        longer_than_zero!(self, place, upstream: connect_timeout);
+        over!(upstream, raw: silence);
+        longer_than_zero!(self, place, upstream: connect_timeout silence);
+        for (field, written, size) in [
+            ("max_preamble", raw.max_preamble, &mut upstream.max_preamble),
+            ("max_frame", raw.max_frame, &mut upstream.max_frame),
+            ("max_answer", raw.max_answer, &mut upstream.max_answer),
+        ] {
+            written.map(|Size(bytes)| bytes).over(size);
+            self.check(&place, field, *size >= 1, "must be at least 1");
+        }
         upstream
     }
 
@@ -153,8 +162,8 @@ impl Desk {
         ] {
             self.ladder(&place.at(name), &raw, ladder);
         }
-        over!(settings, raw: hint_min hint_max hint_probe_every key_probe_every blip_attempts blip_percent blip_window
-            target_keys target_window endpoint_failures endpoint_window probe_verdict streak_memory quota_rest_max
+        over!(settings, raw: jitter_percent hint_min hint_max hint_probe_every key_probe_every blip_attempts blip_percent blip_window
+            target_keys target_window model_keys endpoint_failures endpoint_window probe_verdict streak_memory quota_rest_max
             max_waiters);
         if let Some(pace) = raw.forced_probe_pace {
             match <[Period; 3]>::try_from(pace) {
@@ -168,6 +177,8 @@ impl Desk {
         let minute = Duration::from_secs(1)..=Duration::from_secs(60);
         self.check(&place, "blip_window", minute.contains(&settings.blip_window), "must be from 1 s to 60 s");
         self.check(&place, "blip_percent", settings.blip_percent <= 100, "must be at most 100");
+        self.check(&place, "jitter_percent", settings.jitter_percent <= 50, "must be at most 50");
+        self.check(&place, "model_keys", settings.model_keys >= 2, "must be at least 2");
         self.check(&place, "target_keys", settings.target_keys >= 2, "must be at least 2");
         self.check(&place, "hint_min", settings.hint_min <= settings.hint_max, "must not be longer than hint_max");
         let pace = settings.forced_probe_pace;
@@ -187,10 +198,10 @@ impl Desk {
         let place = Place::of(&["run"]);
         let mut settings = RunSettings::default();
         over!(settings, raw: max_attempts max_attempts_per_target deadline max_wait same_target_wait retry_pause_min
-            retry_pause_max first_content first_content_reasoning response_timeout stall stream_headers_after);
+            retry_pause_max first_content first_content_reasoning response_timeout stall stream_headers_after keep_alive);
         at_least_one!(self, place, settings: max_attempts max_attempts_per_target);
         longer_than_zero!(self, place, settings: deadline first_content first_content_reasoning response_timeout stall
-            stream_headers_after);
+            stream_headers_after keep_alive);
         let ordered = settings.retry_pause_min <= settings.retry_pause_max;
         self.check(&place, "retry_pause_min", ordered, "must not be longer than retry_pause_max");
         settings

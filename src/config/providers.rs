@@ -1,36 +1,51 @@
-//! Providers and their keys: names, addresses, headers, and what becomes of a key whose variable is unset.
+//! Providers: names, dialects, addresses and limits.
 //!
-//! Owns the checks of `providers`. Refuses to know chains.
+//! Owns the checks of `providers`; what another program's sections say of a provider comes as the same [`Draft`].
+//! Refuses to know chains, and what a key is (`keys`).
 
 use std::collections::BTreeMap;
 
-use http::{HeaderName, HeaderValue, Uri, header};
+use http::Uri;
 
 use super::builtin::{BUILTINS, Builtin, builtin};
+use super::keys::{Account, Common};
 use super::problem::{Place, nearest, shown};
+use super::quantity::Period;
 use super::raw::{RawProvider, RawTimeouts};
 use super::resolve::Desk;
-use super::shapes::{Period, RawKey};
-use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Secret, Timeouts, Unserved};
+use super::shapes::RawKey;
+use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Timeouts, Unserved};
 
 /// Providers by name; `None` where something is wrong, so that chains can still be checked against the name.
 pub(super) type Providers = Vec<(String, Option<Provider>)>;
 
 /// A list of keys as read; an item is `None` where its variable is unset.
-type Written = Option<Vec<Option<RawKey>>>;
+pub(super) type Written = Vec<(Place, Option<RawKey>)>;
 
-/// Headers that the gateway sets itself.
-const OWN_HEADERS: [HeaderName; 9] = [
-    header::AUTHORIZATION,
-    header::HOST,
-    header::CONTENT_LENGTH,
-    header::CONTENT_TYPE,
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::ACCEPT_ENCODING,
-    header::UPGRADE,
-    header::TE,
-];
+/// A region and where it is written.
+pub(super) type Region<'a> = Option<(Place, &'a str)>;
+
+/// What an address holds where its region belongs.
+const REGION: &str = "{region}";
+
+/// Where a provider's parts are written, and what its name says.
+pub(super) struct Site {
+    pub(super) place: Place,
+    pub(super) base_url: Place,
+    pub(super) headers: Place,
+    pub(super) known: Option<&'static Builtin>,
+}
+
+/// A provider as written, whoever's words were used.
+pub(super) struct Draft {
+    pub(super) name: String,
+    pub(super) site: Site,
+    /// Without its keys.
+    pub(super) raw: RawProvider,
+    pub(super) keys: Written,
+    /// Why nobody can ask it, in words, besides what its dialect says.
+    pub(super) unserved: Option<String>,
+}
 
 impl Desk {
     pub(super) fn providers(&mut self, raw: BTreeMap<String, RawProvider>) -> Providers {
@@ -40,113 +55,167 @@ impl Desk {
             self.problem(&place, "no provider is configured", Some(hint));
         }
         let raw = self.merged.in_order("providers", raw);
-        raw.into_iter().map(|(name, raw)| (name.clone(), self.provider(&place.at(&name), name, raw))).collect()
+        raw.into_iter().map(|(name, raw)| (name.clone(), self.own_provider(&place.at(&name), name, raw))).collect()
     }
 
-    fn provider(&mut self, place: &Place, name: String, raw: RawProvider) -> Option<Provider> {
+    fn own_provider(&mut self, place: &Place, name: String, mut raw: RawProvider) -> Option<Provider> {
+        let known = builtin(&name);
+        let (keys_place, keys) = self.key_list(place, &mut raw);
+        // Own address, own rules: only the vendor itself is known to want a key.
+        let wants_key = known.filter(|known| known.needs_key && raw.base_url.is_none());
+        if let Some(known) = wants_key.filter(|_| keys.as_ref().is_some_and(Vec::is_empty)) {
+            let hint = format!("add keys: [\"${{{}}}\"]", known.key_variable);
+            self.problem(&keys_place, "this provider needs a key", Some(hint));
+        }
+        let broken = keys.is_none();
+        let site = Site { place: place.clone(), base_url: place.at("base_url"), headers: place.at("headers"), known };
+        let draft = Draft { name, site, raw, keys: keys.unwrap_or_default(), unserved: None };
+        self.provider(draft).filter(|_| !broken)
+    }
+
+    pub(super) fn provider(&mut self, draft: Draft) -> Option<Provider> {
+        let Draft { name, site, raw, keys: written, unserved: why, .. } = draft;
+        let place = &site.place;
         let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
             let what = "a provider's name is made of letters, digits, `-`, `_` and `.`, at most 64";
             self.problem(place, what, None);
         }
-        let known = builtin(&name);
         let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
         let dialect = match &raw.dialect {
             Some(text) => self.choose(&place.at("dialect"), text, &dialects),
-            None => Some(known.map_or(Dialect::OpenAiChat, |known| known.dialect)),
+            None => Some(site.known.map_or(Dialect::OpenAiChat, |known| known.dialect)),
         };
-        let base_url = self.address(place, &name, &raw, known);
+        let region = raw.region.as_deref().map(|text| (place.at("region"), text));
+        let base_url = self.address_of_provider(&site, &name, raw.base_url.as_deref(), region.clone());
         let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
-        let headers = self.headers(&place.at("headers"), raw.headers);
+        let account = Account {
+            organization: raw.organization,
+            organisation: raw.organisation,
+            project: raw.project,
+            headers: raw.headers,
+        };
+        let headers = self.account(place, &site.headers, account);
+        let models = self.allowed(&place.at("models"), raw.models);
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
         let dialect = dialect?;
 
-        let (list, written) = self.key_list(place, raw.auth, raw.keys)?;
-        // Own address, own rules: only the vendor itself is known to want a key.
-        let wants_key = known.is_some_and(|known| known.needs_key) && raw.base_url.is_none();
-        let place_of_keys = place.at(list);
-        if written.is_empty() && wants_key {
-            let hint = known.map(|known| format!("add keys: [\"${{{}}}\"]", known.key_variable));
-            self.problem(&place_of_keys, "this provider needs a key", hint);
-        }
         let any_written = !written.is_empty();
-        let mut keys = self.keys(&place_of_keys, written, dialect);
+        let quota_group = raw.quota_group;
+        let common = Common { dialect, base_url: raw.base_url.as_deref(), region, headers, quota_group };
+        let mut keys = self.keys(&site, written, &common);
         let no_key = keys.is_empty() && any_written;
         if keys.is_empty() {
-            keys.push(Key {
-                name: "default".into(),
-                secret: None,
-                base_url: None,
-                quota_group: None,
-                disabled: false,
-                plain_text: false,
-            });
+            keys.push(Key::none(common.headers));
         }
-        let unserved = match (dialect.is_served(), no_key) {
-            (false, _) => Some(Unserved::Dialect),
-            (true, true) => Some(Unserved::NoKey),
-            (true, false) => None,
+        let off = raw.disabled.unwrap_or(false) || keys.iter().all(|key| key.disabled);
+        let unserved = match (off, dialect.is_served() && why.is_none(), no_key) {
+            (true, ..) => Some(Unserved::Disabled),
+            (false, false, _) => Some(Unserved::Dialect),
+            (false, true, true) => Some(Unserved::NoKey),
+            (false, true, false) => None,
         };
         if unserved == Some(Unserved::Dialect) {
-            let text = format!("{place}: the dialect `{}` is not served yet: its targets are skipped", dialect.name());
-            self.warn(text);
+            let why = why.unwrap_or_else(|| format!("{place}: the dialect `{}` is not served yet", dialect.name()));
+            self.warn(format!("{why}: its targets are skipped"));
         }
         let base_url = base_url?;
         self.warn_of_plain_text(place, &base_url, &keys);
         Some(Provider {
-            family: known.map_or(family_of(dialect), |known| known.family),
+            family: site.known.map_or(family_of(dialect), |known| known.family),
             name,
             dialect,
             base_url,
             keys,
             key_order: key_order.unwrap_or_default(),
             unserved,
-            headers,
-            models: raw.models,
+            models,
             timeouts,
         })
     }
 
-    /// The list of keys under the name it is written by.
-    fn key_list(&mut self, place: &Place, auth: Written, keys: Written) -> Option<(&'static str, Vec<Option<RawKey>>)> {
-        match (auth, keys) {
+    /// The list of keys under the name it is written by; `None` if it is written twice.
+    pub(super) fn key_list(&mut self, place: &Place, raw: &mut RawProvider) -> (Place, Option<Written>) {
+        let (list, keys) = match (raw.auth.take(), raw.keys.take()) {
             (Some(_), Some(_)) => {
-                self.problem(
-                    place,
-                    "`auth` and `keys` are two spellings of one list",
-                    Some("write one of them".into()),
-                );
-                None
+                let what = "`auth` and `keys` are two spellings of one list";
+                self.problem(place, what, Some("write one of them".into()));
+                return (place.at("keys"), None);
             }
-            (Some(auth), None) => Some(("auth", auth)),
-            (None, keys) => Some(("keys", keys.unwrap_or_default())),
-        }
+            (Some(auth), None) => ("auth", auth),
+            (None, keys) => ("keys", keys.unwrap_or_default()),
+        };
+        let list = place.at(list);
+        let keys = keys.into_iter().enumerate().map(|(at, key)| (list.item(at), key)).collect();
+        (list, Some(keys))
     }
 
     /// Where a provider answers: as written, or as its name says.
-    fn address(&mut self, place: &Place, name: &str, raw: &RawProvider, known: Option<&Builtin>) -> Option<BaseUrl> {
-        let region = raw.region.as_deref().unwrap_or("us-east-1");
-        let regional = known.is_some_and(|known| known.base_url.contains("{region}")) && raw.base_url.is_none();
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if raw.region.is_some() && !regional {
-            let hint = "only bedrock has regions; write the region into base_url".to_owned();
-            self.problem(&place.at("region"), "this provider's address has no region", Some(hint));
-        } else if region.is_empty() || !region.bytes().all(legal) {
-            self.problem(&place.at("region"), "this is not a region", Some("for example us-east-1".into()));
-            return None;
-        }
-        match (&raw.base_url, known) {
-            (Some(text), _) => self.base_url(&place.at("base_url"), text),
-            (None, Some(known)) => self.base_url(place, &known.base_url.replace("{region}", region)),
+    fn address_of_provider(
+        &mut self,
+        site: &Site,
+        name: &str,
+        base_url: Option<&str>,
+        region: Region<'_>,
+    ) -> Option<BaseUrl> {
+        let (place, template) = match (base_url, site.known) {
+            (Some(text), _) => (&site.base_url, text),
+            (None, Some(known)) => (&site.place, known.base_url),
             (None, None) => {
+                // In the words of whoever wrote the file.
+                let field = site.base_url.0.last().map_or("base_url", String::as_str);
                 let close = nearest(name, BUILTINS.iter().map(|known| known.name));
                 let hint = match close {
-                    Some(close) => format!("did you mean `{close}`? else add base_url: \"https://…/v1\""),
-                    None => "add base_url: \"https://…/v1\"".to_owned(),
+                    Some(close) => format!("did you mean `{close}`? else add {field}: \"https://…/v1\""),
+                    None => format!("add {field}: \"https://…/v1\""),
                 };
-                self.problem(place, "no built-in provider has this name, so it needs a base_url", Some(hint));
+                let what = format!("no built-in provider has this name, so it needs a {field}");
+                self.problem(&site.place, what, Some(hint));
+                return None;
+            }
+        };
+        self.address(place, template, region, base_url.is_none())
+    }
+
+    /// Where a key with an address or a region of its own is used.
+    pub(super) fn address_of_key(
+        &mut self,
+        site: &Site,
+        base_url: Option<(Place, &str)>,
+        region: Region<'_>,
+        common: &Common<'_>,
+    ) -> Option<BaseUrl> {
+        let builtin = base_url.is_none() && common.base_url.is_none();
+        let (place, template) = match (base_url, common.base_url, site.known) {
+            (Some((place, text)), ..) => (place, text),
+            (None, Some(text), _) => (site.base_url.clone(), text),
+            (None, None, Some(known)) => (site.place.clone(), known.base_url),
+            (None, None, None) => return None,
+        };
+        let inherited = || common.region.clone().filter(|_| template.contains(REGION));
+        self.address(&place, template, region.or_else(inherited), builtin)
+    }
+
+    /// An address with its region in place. `builtin` ones have a default region.
+    fn address(&mut self, place: &Place, template: &str, region: Region<'_>, builtin: bool) -> Option<BaseUrl> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        match region {
+            Some((at, _)) if !template.contains(REGION) => {
+                let hint = "only bedrock has regions; write the region into base_url, or {region}".to_owned();
+                self.problem(&at, "this provider's address has no region", Some(hint));
+                self.base_url(place, template)
+            }
+            Some((at, region)) if region.is_empty() || !region.bytes().all(legal) => {
+                self.problem(&at, "this is not a region", Some("for example us-east-1".into()));
                 None
             }
+            Some((_, region)) => self.base_url(place, &template.replace(REGION, region)),
+            None if template.contains(REGION) && !builtin => {
+                let what = "the address has a {region}, and no region is written";
+                self.problem(place, what, Some("add region: \"us-east-1\"".into()));
+                None
+            }
+            None => self.base_url(place, &template.replace(REGION, "us-east-1")),
         }
     }
 
@@ -162,27 +231,6 @@ impl Desk {
 
     pub(super) fn key_order(&mut self, place: &Place, text: &str) -> Option<KeyOrder> {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
-    }
-
-    fn headers(&mut self, place: &Place, raw: BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::new();
-        for (name, text) in raw {
-            let place = place.at(&name);
-            let Ok(name) = HeaderName::try_from(&name) else {
-                self.problem(&place, "this is not a header's name", None);
-                continue;
-            };
-            let Ok(mut value) = HeaderValue::try_from(&text) else {
-                self.problem(&place, "a header cannot carry this value", Some("visible ASCII only".into()));
-                continue;
-            };
-            if OWN_HEADERS.contains(&name) {
-                self.problem(&place, "the gateway sets this header itself", Some("leave it out".into()));
-            }
-            value.set_sensitive(true);
-            headers.push((name, value));
-        }
-        headers
     }
 
     fn timeouts(&mut self, place: &Place, raw: &RawTimeouts) -> Timeouts {
@@ -203,61 +251,6 @@ impl Desk {
             first_content: plain(raw.first_content),
             response_timeout: plain(raw.response_timeout),
             stall: plain(raw.stall),
-        }
-    }
-
-    fn keys(&mut self, place: &Place, written: Vec<Option<RawKey>>, dialect: Dialect) -> Vec<Key> {
-        let mut keys: Vec<Key> = Vec::new();
-        for (at, raw) in written.into_iter().enumerate() {
-            let place = place.item(at);
-            let Some(raw) = raw else {
-                self.absent_key(&place);
-                continue;
-            };
-            let name = raw.profile.unwrap_or_else(|| format!("key-{}", at + 1));
-            if let Some(flaw) = flaw_of_name(&name) {
-                self.problem(&place.at("profile"), flaw, None);
-            } else if keys.iter().any(|key| key.name == name) {
-                let what = format!("two keys are named `{}`", shown(&name));
-                self.problem(&place, what, Some("give each its own profile".into()));
-            }
-            let secret = match raw.key.as_deref().map(Secret::new) {
-                Some(Ok(secret)) => Some(secret),
-                Some(Err(flaw)) => {
-                    self.problem(&place, flaw.to_string(), None);
-                    None
-                }
-                None if dialect == Dialect::Bedrock => None,
-                None => {
-                    self.problem(&place, "this key has no `key`", Some("{ key: \"${NAME}\", profile: \"…\" }".into()));
-                    None
-                }
-            };
-            let same = |key: &&Key| match (&key.secret, &secret) {
-                (Some(one), Some(two)) => one.expose() == two.expose(),
-                _ => false,
-            };
-            if let Some(twin) = keys.iter().find(same) {
-                let text =
-                    format!("{place}: the same key as `{}`: two names do not make two quotas", shown(&twin.name));
-                self.warn(text);
-            }
-            let base_url = raw.base_url.and_then(|text| self.base_url(&place.at("base_url"), &text));
-            let disabled = raw.disabled.unwrap_or(false);
-            let plain_text = secret.as_ref().is_some_and(|secret| self.merged.file_holds(secret.expose()));
-            keys.push(Key { name, secret, base_url, quota_group: raw.quota_group, disabled, plain_text });
-        }
-        keys
-    }
-
-    fn absent_key(&mut self, place: &Place) {
-        let unset: Vec<_> =
-            self.merged.absent.iter().filter(|(at, _)| at == place).map(|(_, name)| name.as_str()).collect();
-        if unset.is_empty() {
-            self.problem(place, "this key is null", Some("\"${NAME}\" or { key: \"${NAME}\" }".into()));
-        } else {
-            let text = format!("{place}: {} is unset or empty: this key is left out", unset.join(", "));
-            self.warn(text);
         }
     }
 
@@ -286,16 +279,7 @@ fn is_loopback(host: &str) -> bool {
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }
 
-/// Key names stand in a response header, in a trail's `provider/model@key=kind` list and in metric labels.
-pub(super) fn flaw_of_name(name: &str) -> Option<&'static str> {
-    let legal = |b: u8| (b.is_ascii_graphic() || b == b' ') && !matches!(b, b'@' | b'=' | b',' | b'/');
-    if name.trim() != name || name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-        return Some("a name is 1 to 64 ASCII characters without `@`, `=`, `,` and `/`");
-    }
-    (shown(name) != name).then_some("this name looks like a key; names are shown in headers and logs")
-}
-
-fn parse_base_url(text: &str) -> Result<BaseUrl, &'static str> {
+pub(super) fn parse_base_url(text: &str) -> Result<BaseUrl, &'static str> {
     let parts = text.trim().parse::<Uri>().map_err(|_| "this is not an address")?.into_parts();
     let scheme = parts.scheme.ok_or("the address must begin with http:// or https://")?;
     if !["http", "https"].contains(&scheme.as_str()) {

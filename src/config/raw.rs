@@ -7,15 +7,17 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::shapes::{Choice, Period, RawChain, RawKey, Size};
+use super::openclaw::{RawAgents, RawAuth, RawModels};
+use super::quantity::{Period, Size};
+use super::shapes::{Choice, RawChain, RawKey};
 
 /// Declares a mirror struct in which every field may be absent and no other may stand.
 macro_rules! mirror {
     ($($name:ident { $($field:ident $(= $written:literal)?: $type:ty,)* })*) => {$(
-        #[derive(Deserialize, Default)]
+        #[derive(Deserialize, Default, Clone)]
         #[serde(deny_unknown_fields, default, expecting = "an object of settings")]
-        pub(super) struct $name {
-            $($(#[serde(rename = $written)])? pub(super) $field: $type,)*
+        pub(in crate::config) struct $name {
+            $($(#[serde(rename = $written)])? pub(in crate::config) $field: $type,)*
         }
     )*};
 }
@@ -25,10 +27,12 @@ mirror! {
         server: RawServer,
         upstream: RawUpstream,
         providers: BTreeMap<String, RawProvider>,
-        agents: BTreeMap<String, RawAgent>,
+        agent: Option<RawAgent>,
+        agents: RawAgents,
+        auth: RawAuth,
         chains: BTreeMap<String, RawChain>,
         aliases: BTreeMap<String, String>,
-        models: BTreeMap<String, RawModel>,
+        models: RawModels,
         cooldowns: RawCooldowns,
         run: RawRun,
         classify: Vec<RawRow>,
@@ -64,17 +68,26 @@ mirror! {
         connect_timeout: Option<Period>,
         pool_idle_timeout: Option<Period>,
         ca_file: Option<String>,
+        silence: Option<Period>,
+        max_preamble: Option<Size>,
+        max_frame: Option<Size>,
+        max_answer: Option<Size>,
     }
 
     RawProvider {
         dialect: Option<String>,
         base_url: Option<String>,
         region: Option<String>,
+        organization: Option<String>,
+        organisation: Option<String>,
+        project: Option<String>,
         auth: Option<Vec<Option<RawKey>>>,
         keys: Option<Vec<Option<RawKey>>>,
         key_order: Option<String>,
         headers: BTreeMap<String, String>,
         models: Option<Vec<String>>,
+        quota_group: Option<String>,
+        disabled: Option<bool>,
         timeouts: RawTimeouts,
     }
 
@@ -85,8 +98,19 @@ mirror! {
         stall: Option<Period>,
     }
 
+    RawLimits {
+        first_content: Option<Period>,
+        response_timeout: Option<Period>,
+        stall: Option<Period>,
+    }
+
     RawAgent {
         model: Option<Choice>,
+        models: BTreeMap<String, RawNamed>,
+    }
+
+    RawNamed {
+        alias: Option<String>,
     }
 
     RawModel {
@@ -116,6 +140,7 @@ mirror! {
         timeout: RawLadder,
         broken_stream: RawLadder,
         model_not_found: RawLadder,
+        jitter_percent: Option<u32>,
         hint_min: Option<Period>,
         hint_max: Option<Period>,
         hint_probe_every: Option<Period>,
@@ -125,6 +150,7 @@ mirror! {
         blip_window: Option<Period>,
         target_keys: Option<u32>,
         target_window: Option<Period>,
+        model_keys: Option<u32>,
         endpoint_failures: Option<u32>,
         endpoint_window: Option<Period>,
         probe_verdict: Option<Period>,
@@ -147,6 +173,7 @@ mirror! {
         response_timeout: Option<Period>,
         stall: Option<Period>,
         stream_headers_after: Option<Period>,
+        keep_alive: Option<Period>,
     }
 
     RawRow {
@@ -162,3 +189,5 @@ mirror! {
         litellm_headers: Option<bool>,
     }
 }
+
+pub(super) use mirror;

@@ -79,14 +79,26 @@ pub(super) fn resolve(merged: Merged) -> Result<Config, ConfigError> {
     if desk.merged.problems.iter().any(|problem| problem.path.is_empty()) {
         return Err(ConfigError { problems: desk.merged.problems });
     }
-    let raw = desk.read();
+    let mut raw = desk.read();
+    if let Some(openclaw) = &mut desk.merged.openclaw {
+        desk.merged.absent.append(&mut openclaw.absent);
+    }
 
     let server = desk.server(raw.server);
     let upstream = desk.upstream(raw.upstream);
-    let providers = desk.providers(raw.providers);
-    let chains = desk.chains(raw.agents, raw.chains, &providers);
-    let aliases = desk.aliases(raw.aliases, &chains, &providers);
-    let models = desk.models(raw.models);
+    let mut models = desk.models(std::mem::take(&mut raw.models.corrections));
+    let (providers, agents, names) = if desk.merged.openclaw.is_some() {
+        let sold = desk.claw_models(&mut raw.models);
+        let (agents, names) = desk.claw_agents(raw.agent, raw.agents, &sold);
+        desk.claw_abilities(&sold, &mut models);
+        desk.claw_cooldowns(&raw.auth.cooldowns, &mut raw.cooldowns);
+        (desk.claw_providers(raw.providers, &raw.auth, sold, &agents), agents, names)
+    } else {
+        (desk.providers(raw.providers), desk.agents(raw.agents.named), Vec::new())
+    };
+    let chains = desk.chains(agents, raw.chains, &providers);
+    let mut aliases = desk.aliases(raw.aliases, &chains, &providers);
+    desk.more_aliases(names, &chains, &providers, &mut aliases);
     let cooldown = desk.cooldowns(raw.cooldowns);
     let run = desk.run(&raw.run);
     let overrides = desk.rows(raw.classify, &providers);

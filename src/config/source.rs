@@ -12,6 +12,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 use super::discovery::{self, Found};
 use super::environment;
 use super::formats::{Format, Kind, Node};
+use super::openclaw::{self, OpenClaw};
 use super::problem::{Place, Problem};
 use super::variables::{Expander, Variables};
 
@@ -58,6 +59,8 @@ pub(super) struct Merged {
     pub(super) problems: Vec<Problem>,
     /// Places about which everything is said.
     pub(super) settled: Vec<Place>,
+    /// The file is OpenClaw's.
+    pub(super) openclaw: Option<OpenClaw>,
 }
 
 impl Merged {
@@ -79,15 +82,17 @@ impl Merged {
             warnings,
             problems,
             settled: Vec::new(),
+            openclaw: None,
         };
         merged.value = merged.whole();
-        // What could not be read says nothing about what it leaves to us.
+        let variables = openclaw::prepare(&mut merged, variables);
+        // What could not be read says nothing about what it leaves to us. OpenClaw's file names its keys in its own way.
         let readable = merged.problems.iter().all(|problem| !problem.path.is_empty());
-        if readable && !names_providers(&merged.file.dict) {
-            merged.discover(variables, file.is_none());
+        if readable && merged.openclaw.is_none() && !merged.file.dict.contains_key("providers") {
+            merged.discover(&variables, file.is_none());
             merged.value = merged.whole();
         }
-        merged.expand(variables, file.map(|(name, _)| name));
+        merged.expand(&variables, file.map(|(name, _)| name));
         merged
     }
 
@@ -227,6 +232,11 @@ impl Merged {
         key.len() >= 8 && self.written.contains(key)
     }
 
+    /// The names of a section's fields as the file has them, in file order; of the file itself without a section.
+    pub(super) fn fields_of(&self, section: &str) -> &[String] {
+        self.file.order.get(section).map_or(&[], Vec::as_slice)
+    }
+
     /// The fields of a section in file order; what only the environment names comes last.
     pub(super) fn in_order<T>(&self, section: &str, fields: BTreeMap<String, T>) -> Vec<(String, T)> {
         let order = self.file.order.get(section).map_or(&[][..], Vec::as_slice);
@@ -247,12 +257,6 @@ impl Merged {
             self.note(&place, what, hint);
         }
     }
-}
-
-/// Whether a file says itself which providers there are, in any of its shapes.
-fn names_providers(file: &Dict) -> bool {
-    let openclaw = matches!(file.get("models"), Some(Value::Dict(_, models)) if models.contains_key("providers"));
-    file.contains_key("providers") || openclaw
 }
 
 fn read_file(name: &str, text: &str, problems: &mut Vec<Problem>) -> FileLayer {

@@ -37,6 +37,22 @@ pub struct Abilities {
     pub prefill: Option<bool>,
 }
 
+impl Abilities {
+    /// What is known here, and what this leaves open from `other`.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            context_window: self.context_window.or(other.context_window),
+            max_output: self.max_output.or(other.max_output),
+            vision: self.vision.or(other.vision),
+            tools: self.tools.or(other.tools),
+            json_schema: self.json_schema.or(other.json_schema),
+            reasoning: self.reasoning.or(other.reasoning),
+            prefill: self.prefill.or(other.prefill),
+        }
+    }
+}
+
 /// Why a target cannot serve a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lack {
@@ -54,6 +70,10 @@ pub enum Lack {
     Dialect,
     /// None of the provider's keys is set.
     NoKey,
+    /// The provider, or each of its keys, is switched off.
+    Disabled,
+    /// Each of the provider's keys has a list of models, and this one is in none of them.
+    NoKeyForModel,
     /// The provider does not speak this endpoint of the API.
     Endpoint,
     /// The model is not the same one, and this kind of request must not change models.
@@ -72,6 +92,8 @@ impl Lack {
             Self::MaxOutput => "max_output",
             Self::Dialect => "dialect_not_served",
             Self::NoKey => "no_key",
+            Self::Disabled => "disabled",
+            Self::NoKeyForModel => "no_key_for_model",
             Self::Endpoint => "endpoint_not_served",
             Self::NotEquivalent => "not_equivalent",
         }

@@ -103,10 +103,27 @@ pub struct ProviderEntry {
     pub name: String,
     /// A level for models that only a client names: its lane is shared by all of them.
     pub other: Level,
-    /// The names of its keys, in the order of the level's slots.
-    pub keys: Vec<String>,
+    /// Its keys, in the order of the level's slots.
+    pub keys: Vec<KeyEntry>,
     /// Models it may be asked for; empty for any.
     pub allowed: Vec<String>,
+}
+
+/// One key of a provider as the catalog knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyEntry {
+    /// Its name.
+    pub name: String,
+    /// Models it may be used for, each a name or a pattern with `*`; empty for any.
+    pub allowed: Vec<String>,
+}
+
+impl KeyEntry {
+    /// Whether it may be used for `model`.
+    #[must_use]
+    pub fn allows(&self, model: &str) -> bool {
+        allows(&self.allowed, model)
+    }
 }
 
 /// Every name that a request may use.
@@ -234,11 +251,17 @@ impl Catalog {
         }
         let (provider, model) = name.split_once('/')?;
         let entry = self.providers.get(provider)?;
-        let allowed = entry.allowed.is_empty() || entry.allowed.iter().any(|name| matches(name, model));
-        if model.is_empty() || !allowed {
+        if model.is_empty() || !allows(&entry.allowed, model) {
             return None;
         }
-        let level = Level { model: Arc::from(model), ..entry.other.clone() };
+        let mut level = Level { model: Arc::from(model), ..entry.other.clone() };
+        if entry.keys.iter().any(|key| !key.allows(model)) {
+            let slots = entry.keys.iter().zip(entry.other.slots.iter()).filter(|(key, _)| key.allows(model));
+            level.slots = slots.map(|(_, slot)| *slot).collect();
+            if level.slots.is_empty() {
+                level.unserved = level.unserved.or(Some(Lack::NoKeyForModel));
+            }
+        }
         let chain = single(Arc::from(name), level);
         Some(Choice { chain: Arc::new(chain), start: 0, key: None })
     }
@@ -246,7 +269,12 @@ impl Catalog {
     fn with_key(&self, choice: Choice, key: &str) -> Option<Choice> {
         let level = &choice.chain.levels[choice.start];
         let entry = self.providers.values().find(|entry| entry.other.provider == level.provider)?;
-        let place = entry.keys.iter().position(|name| name == key)?;
+        if !entry.keys.iter().find(|known| known.name == key)?.allows(&level.model) {
+            // It is a wish for the first turn, and this key has none.
+            return Some(choice);
+        }
+        // A level has slots of those keys only that may be used for its model.
+        let place = entry.keys.iter().filter(|key| key.allows(&level.model)).position(|known| known.name == key)?;
         let slot = *level.slots.get(place)?;
         Some(Choice { key: Some(slot), ..choice })
     }
@@ -318,8 +346,15 @@ fn single(name: Arc<str>, level: Level) -> Chain {
     Chain { name, levels: vec![level], continue_on_content_filter: false, equivalent: false }
 }
 
+/// Whether `model` fits one of these names and patterns; none of them allows all.
+#[must_use]
+pub fn allows(allowed: &[String], model: &str) -> bool {
+    allowed.is_empty() || allowed.iter().any(|pattern| matches(pattern, model))
+}
+
 /// Whether `name` fits `pattern`, in which each `*` stands for any text.
-fn matches(pattern: &str, name: &str) -> bool {
+#[must_use]
+pub fn matches(pattern: &str, name: &str) -> bool {
     let Some((head, mut tail)) = pattern.split_once('*') else { return pattern == name };
     let Some(mut rest) = name.strip_prefix(head) else { return false };
     while let Some((middle, next)) = tail.split_once('*') {

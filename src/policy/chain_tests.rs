@@ -39,7 +39,8 @@ fn catalog_with(unknown_to_default: bool) -> Catalog {
     let mut catalog = Catalog::new(unknown_to_default);
     for (number, name) in (0..).zip(PROVIDERS) {
         let allowed = if name == "anthropic" { vec!["claude-*".to_owned()] } else { vec![] };
-        let keys = vec!["Primary".to_owned(), "Backup".to_owned()];
+        let key = |name: &str| KeyEntry { name: name.to_owned(), allowed: Vec::new() };
+        let keys = vec![key("Primary"), key("Backup")];
         catalog.add_provider(ProviderEntry { name: name.to_owned(), other: level(number, "other"), keys, allowed });
     }
     add_chain(&mut catalog, "default", &["anthropic/claude-opus", "openai/gpt-5", "openai/gpt-5-mini"]);
@@ -143,6 +144,31 @@ fn an_at_that_names_no_key_belongs_to_the_model() {
     add_chain(&mut catalog, "vertex", &["openai/m@Backup", "openai/gpt-5"]);
     let written = catalog.resolve("openai/m@Backup").unwrap();
     assert_eq!((shown(&written), written.key), (vec!["m@Backup".to_owned(), "gpt-5".to_owned()], None));
+}
+
+#[test]
+fn a_key_with_a_list_of_models_has_no_slot_for_others() {
+    let mut catalog = Catalog::new(false);
+    let key = |name: &str, allowed: &[&str]| KeyEntry {
+        name: name.to_owned(),
+        allowed: allowed.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let keys = vec![key("Lab", &["gpt-4o-mini", "o*"]), key("Main", &["gpt-*"])];
+    let other = level(0, "other");
+    catalog.add_provider(ProviderEntry { name: "openai".to_owned(), other, keys, allowed: Vec::new() });
+    let ask = |name: &str| catalog.resolve(name).unwrap();
+    let slots = |name: &str| ask(name).chain.levels[0].slots.to_vec();
+    assert_eq!(slots("openai/gpt-4o-mini"), [SlotId(0), SlotId(1)]);
+    assert_eq!(slots("openai/gpt-5"), [SlotId(1)]);
+    assert_eq!(slots("openai/o3"), [SlotId(0)]);
+    let nobody = ask("openai/tts-1");
+    assert_eq!((nobody.chain.levels[0].unserved, nobody.chain.levels[0].slots.len()), (Some(Lack::NoKeyForModel), 0));
+    assert_eq!(ask("openai/gpt-5").chain.levels[0].unserved, None);
+    // A wish for a key's first turn finds the slot of that very key, and none where the key has no turn.
+    let wished = ask("openai/gpt-5@Main");
+    assert_eq!((wished.key, shown(&wished)), (Some(SlotId(1)), vec!["gpt-5".to_owned()]));
+    let refused = ask("openai/gpt-5@Lab");
+    assert_eq!((refused.key, shown(&refused)), (None, vec!["gpt-5".to_owned()]));
 }
 
 #[test]

@@ -53,6 +53,13 @@ impl Jitter {
         Self(i16::try_from(random % 201).unwrap_or(100) - 100)
     }
 
+    /// The same jitter within ± `percent` instead of ±10 %.
+    #[must_use]
+    pub fn within(self, percent: u32) -> Self {
+        let percent = i16::try_from(percent.min(100)).unwrap_or(100);
+        Self(self.0.saturating_mul(percent) / 10)
+    }
+
     /// `value` made longer or shorter by this jitter.
     #[must_use]
     pub fn apply(self, value: Duration) -> Duration {
@@ -162,6 +169,8 @@ impl Ladders {
 pub struct CooldownSettings {
     /// The ladder of each kind.
     pub ladders: Ladders,
+    /// How far a ladder's cooldown may be from its step, in percent either way.
+    pub jitter_percent: u32,
     /// A hint is never taken as shorter than this.
     pub hint_min: Duration,
     /// A hint is never taken as longer than this.
@@ -180,6 +189,8 @@ pub struct CooldownSettings {
     pub target_keys: u32,
     /// … within this time.
     pub target_window: Duration,
+    /// So many keys that do not know a model cool its target.
+    pub model_keys: u32,
     /// So many network failures cool an endpoint.
     pub endpoint_failures: u32,
     /// … within this time.
@@ -200,6 +211,7 @@ impl Default for CooldownSettings {
     fn default() -> Self {
         Self {
             ladders: Ladders::default(),
+            jitter_percent: 10,
             hint_min: Duration::from_secs(1),
             hint_max: Duration::from_secs(3_600),
             hint_probe_every: Duration::from_secs(300),
@@ -209,6 +221,7 @@ impl Default for CooldownSettings {
             blip_window: Duration::from_secs(30),
             target_keys: 3,
             target_window: Duration::from_secs(10),
+            model_keys: 2,
             endpoint_failures: 2,
             endpoint_window: Duration::from_secs(10),
             probe_verdict: Duration::from_secs(10),
@@ -247,6 +260,8 @@ pub struct RunSettings {
     pub stall: Duration,
     /// A 200 with keep-alive comments is sent when nothing came for this long.
     pub stream_headers_after: Duration,
+    /// … and a comment this often until there is content.
+    pub keep_alive: Duration,
 }
 
 impl Default for RunSettings {
@@ -264,6 +279,7 @@ impl Default for RunSettings {
             response_timeout: Duration::from_secs(300),
             stall: Duration::from_secs(30),
             stream_headers_after: Duration::from_secs(45),
+            keep_alive: Duration::from_secs(15),
         }
     }
 }
@@ -286,6 +302,10 @@ mod tests {
         assert_eq!(ladder.cooldown(1, Jitter::from_permille(100)), Duration::from_secs(20));
         assert_eq!(ladder.cooldown(0, Jitter::from_permille(-100)), Duration::from_secs(9));
         assert_eq!(ladder.cooldown(0, Jitter::from_permille(i16::MAX)), Duration::from_secs(11));
+        let halved = Jitter::from_permille(-100).within(50);
+        assert_eq!(ladder.cooldown(0, halved), Duration::from_secs(5));
+        assert_eq!(Jitter::from_permille(-100).within(0), Jitter::NONE);
+        assert_eq!(Jitter::from_permille(37).within(10), Jitter::from_permille(37));
     }
 
     #[test]

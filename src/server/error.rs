@@ -107,12 +107,14 @@ impl ApiError {
             Lack::Context => "has a context window for a prompt of this length",
             Lack::MaxOutput => "gives answers of the length asked for",
             Lack::NoKey => "has a key in this gateway's configuration",
+            Lack::Disabled => "is switched on in this gateway's configuration",
+            Lack::NoKeyForModel => "has a key that may be used for this model",
             Lack::Dialect | Lack::Endpoint => "can be served by this version of the gateway",
             Lack::NotEquivalent => "is marked as equivalent",
         };
         let status = match lack {
             Lack::Dialect | Lack::Endpoint => StatusCode::NOT_IMPLEMENTED,
-            Lack::NoKey => StatusCode::SERVICE_UNAVAILABLE,
+            Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel => StatusCode::SERVICE_UNAVAILABLE,
             Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => {
                 StatusCode::BAD_REQUEST
             }

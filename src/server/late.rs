@@ -20,8 +20,6 @@ use crate::dialect::openai_chat::stream::error_event;
 use crate::stream::relay::Relay;
 use crate::upstream::{AnswerBody, Reply};
 
-/// A comment is sent this often while nothing else is.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 enum Phase {
@@ -89,7 +87,7 @@ impl Body for LateBody {
                 Poll::Ready(None) => {}
                 Poll::Pending => {
                     ready!(self.next_comment.as_mut().poll(context));
-                    let next = crate::clock::now() + KEEP_ALIVE;
+                    let next = crate::clock::now() + self.state.run.keep_alive;
                     self.next_comment.as_mut().reset(next);
                     // Armed now, so that the next comment wakes us.
                     let _armed = self.next_comment.as_mut().poll(context);

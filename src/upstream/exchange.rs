@@ -27,7 +27,6 @@ use crate::policy::classify::{Facts, Overrides, classify};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::time::Instant;
-use crate::secret::Secret;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
 
 /// What the client asked, as every attempt sends it.
@@ -93,8 +92,6 @@ const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 const ERROR_BODY: usize = 256 * 1024;
 /// An error's status is known; its body may take this long.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
-/// An upstream that was silent for this long and then hung up has timed out (contract section 1).
-const SILENCE: Duration = Duration::from_secs(5);
 
 /// What all attempts share.
 #[derive(Debug)]
@@ -104,6 +101,8 @@ struct Shared {
     ledger: Arc<SharedLedger>,
     clock: Clock,
     limits: GateLimits,
+    /// An upstream that was silent for this long and then hung up has timed out (contract section 1).
+    silence: Duration,
 }
 
 /// The service that makes attempts. Always ready.
@@ -111,7 +110,8 @@ struct Shared {
 pub struct Exchange(Arc<Shared>);
 
 impl Exchange {
-    /// A service over the slots' routes. The ledger only hears of quotas at zero.
+    /// A service over the slots' routes. The ledger only hears of quotas at zero. An upstream that hangs up after
+    /// `silence` has timed out; before, it broke.
     #[must_use]
     pub fn new(
         routes: Arc<Routes>,
@@ -119,8 +119,9 @@ impl Exchange {
         ledger: Arc<SharedLedger>,
         clock: Clock,
         limits: GateLimits,
+        silence: Duration,
     ) -> Self {
-        Self(Arc::new(Shared { routes, overrides, ledger, clock, limits }))
+        Self(Arc::new(Shared { routes, overrides, ledger, clock, limits, silence }))
     }
 
     /// What an error event says that came after a stream's first content, and its words without secrets.
@@ -207,7 +208,7 @@ impl Shared {
             Ok(held) => Ok(Reply::Stream { request_id, held }),
             Err(GateError::Event(data)) => Err(self.bad_200(route, slot, &parts.headers, data)),
             Err(GateError::NotSse(body)) => Err(self.bad_200(route, slot, &parts.headers, body)),
-            Err(GateError::Ended { silent }) if silent >= SILENCE => {
+            Err(GateError::Ended { silent }) if silent >= self.silence => {
                 Err(miss(Failure::new(Kind::Timeout).with_status(200)))
             }
             Err(GateError::Ended { .. } | GateError::Broken(_)) => {
@@ -248,7 +249,7 @@ impl Shared {
 
     fn no_answer(&self, error: &SendError, slot: SlotId, started: Instant) -> Miss<Answer> {
         let silent = self.clock.now().since(started);
-        let kind = if !error.connecting && silent >= SILENCE { Kind::Timeout } else { Kind::Network };
+        let kind = if !error.connecting && silent >= self.silence { Kind::Timeout } else { Kind::Network };
         tracing::debug!(slot = slot.0, kind = kind.name(), reason = %error.reason, "no answer from upstream");
         miss(Failure::new(kind))
     }
@@ -279,7 +280,7 @@ fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody>
 
 fn request_id(route: &Route, headers: &mut HeaderMap) -> Option<HeaderValue> {
     let id = headers.remove(REQUEST_ID).or_else(|| headers.remove(ANTHROPIC_REQUEST_ID))?;
-    (!shows(&id, route.secret.iter().map(Secret::expose))).then_some(id)
+    (!shows(&id, route.secrets())).then_some(id)
 }
 
 fn is_encoded(headers: &HeaderMap) -> bool {

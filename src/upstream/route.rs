@@ -27,12 +27,48 @@ pub struct Route {
     /// Sent with each request, the credential included.
     pub headers: HeaderMap,
     /// What must not be passed on if the vendor echoes it.
-    pub secret: Option<Secret>,
+    pub hidden: Vec<Hidden>,
     /// The model of the slot's target in the form in which it is spliced; `None` if clients name it.
     pub model: Option<ModelName>,
 }
 
+/// A text that is sent and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(String);
+
+/// Shorter header values are words of any text.
+const HIDDEN_LENGTH: usize = 8;
+
+/// What may stand before a credential.
+const SCHEMES: [&str; 5] = ["bearer", "basic", "token", "key", "apikey"];
+
+impl Hidden {
+    /// A key and what in `extra` headers could be one: each value, and what follows the scheme in `Bearer …`.
+    #[must_use]
+    pub fn of(key: Option<&Secret>, extra: &HeaderMap) -> Vec<Self> {
+        let mut hidden: Vec<Self> = key.into_iter().map(|key| Self(key.expose().to_owned())).collect();
+        for value in extra.values().filter_map(|value| value.to_str().ok()) {
+            let scheme = |word: &str| SCHEMES.iter().any(|scheme| word.eq_ignore_ascii_case(scheme));
+            let credential = value.split_once(' ').filter(|(word, _)| scheme(word)).map(|(_, rest)| rest.trim());
+            let long = [Some(value), credential].into_iter().flatten().filter(|text| text.len() >= HIDDEN_LENGTH);
+            hidden.extend(long.map(|text| Self(text.to_owned())));
+        }
+        hidden
+    }
+}
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("[secret]")
+    }
+}
+
 impl Route {
+    /// What must not be passed on if the vendor echoes it.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        self.hidden.iter().map(|hidden| hidden.0.as_str())
+    }
+
     /// The paths of all endpoints below `prefix`, which ends without a slash.
     ///
     /// # Errors
@@ -91,7 +127,7 @@ impl Routes {
 
     /// Every secret there is, to be kept out of what is passed on.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter_map(|route| route.secret.as_ref().map(Secret::expose))
+        self.0.iter().flat_map(Route::secrets)
     }
 }
 

@@ -203,6 +203,8 @@ fn errors_have_the_documented_statuses_and_codes() {
         Lack::MaxOutput,
         Lack::Dialect,
         Lack::NoKey,
+        Lack::Disabled,
+        Lack::NoKeyForModel,
         Lack::Endpoint,
         Lack::NotEquivalent,
     ];
@@ -282,6 +284,10 @@ fn transport_defaults() -> Vec<(&'static str, String)> {
         ("upstream.connect_timeout", secs(upstream.connect_timeout)),
         ("upstream.pool_idle_timeout", secs(upstream.pool_idle_timeout)),
         ("upstream.ca_file", none(upstream.ca_file.is_none(), "none")),
+        ("upstream.silence", secs(upstream.silence)),
+        ("upstream.max_preamble", format!("{} KiB", upstream.max_preamble >> 10)),
+        ("upstream.max_frame", format!("{} MiB", upstream.max_frame >> 20)),
+        ("upstream.max_answer", format!("{} MiB", upstream.max_answer >> 20)),
     ]
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::config::{BaseUrl, Chain, Config, Key, KeyOrder, Provider, TargetName, UnknownModel, advice};
+use crate::config::{BaseUrl, Chain, Config, Key, KeyOrder, Provider, Target, UnknownModel, advice};
 use crate::policy::failure::{Kind, Scope};
 
 /// A configuration that can be served.
@@ -192,7 +192,7 @@ fn chain_row(config: &Config, chain: &Chain) -> ChainRow {
     }
 }
 
-fn level_row(config: &Config, index: usize, target: &TargetName, provider: &Provider, order: KeyOrder) -> LevelRow {
+fn level_row(config: &Config, index: usize, target: &Target, provider: &Provider, order: KeyOrder) -> LevelRow {
     let known = advice::abilities(config, target);
     let keys: Vec<String> = advice::keys(provider, target).map(|key| key.name.clone()).collect();
     let none = keys.is_empty().then_some("no_key_in_use");

@@ -176,7 +176,7 @@ fn config(sims: &[(&'static str, Sim)], listen: SocketAddr) -> Result<Config, St
 fn chain(config: &Config) -> Vec<(String, Vec<String>)> {
     let default = config.chains.iter().find(|chain| chain.pattern == "default");
     let targets = default.into_iter().flat_map(|chain| &chain.targets);
-    let row = |target: &crate::config::TargetName| {
+    let row = |target: &crate::config::Target| {
         let provider = &config.providers[target.provider];
         let served = |unserved: &Option<Unserved>| unserved.is_none();
         let keys = provider.keys.iter().filter(|key| served(&provider.unserved) && !key.disabled);

@@ -36,6 +36,7 @@ impl Question {
         match provider.unserved {
             Some(Unserved::Dialect) => return Err("this version does not speak its dialect"),
             Some(Unserved::NoKey) => return Err("no key: its variable is unset or empty"),
+            Some(Unserved::Disabled) => return Err("disabled in the configuration"),
             None => {}
         }
         if key.disabled {

@@ -167,7 +167,8 @@ impl Lane {
             self.streak = 0;
         }
         let first_failure = self.incident.as_ref().filter(|_| !forgotten).map_or(now, |old| old.first_failure);
-        let cooldown = blow.hint.unwrap_or_else(|| ladder.cooldown(self.streak, blow.jitter));
+        let cooldown =
+            blow.hint.unwrap_or_else(|| ladder.cooldown(self.streak, blow.jitter.within(settings.jitter_percent)));
         let fresh = now + cooldown;
         let until = self.incident.as_ref().map_or(fresh, |incident| fresh.max(incident.until));
         self.streak = self.streak.saturating_add(1);

@@ -30,6 +30,12 @@ fn ladders_are_jittered_by_10_percent_and_hints_are_never_shortened() {
         ledger.close(permit, Outcome::Failed(&http(Kind::RateLimit)), jitter, Instant::ZERO);
         assert_eq!(until(&ledger, FIRST, Instant::ZERO), at(expected));
     }
+    let mut wide = Ledger::new(CooldownSettings { jitter_percent: 50, ..CooldownSettings::default() });
+    let (endpoint, key, target) = (wide.add_endpoint(), wide.add_key(false), wide.add_target());
+    wide.add_slot(SlotInfo { target, key, endpoint, quota_group: None, affinity: 0 });
+    let permit = admit(&mut wide, FIRST, Instant::ZERO);
+    wide.close(permit, Outcome::Failed(&http(Kind::RateLimit)), low, Instant::ZERO);
+    assert_eq!(until(&wide, FIRST, Instant::ZERO), secs(5), "as far as the setting says");
     let mut ledger = ledger(1, 1);
     let permit = admit(&mut ledger, FIRST, Instant::ZERO);
     ledger.close(permit, Outcome::Failed(&hinted(Kind::RateLimit, 10)), low, Instant::ZERO);

@@ -300,7 +300,8 @@ impl Ledger {
                 let incident = &self.slots[slot.index()].lane.incident;
                 incident.as_ref().is_some_and(|incident| incident.kind == Kind::ModelNotFound)
             };
-            return self.targets[info.target.index()].slots.iter().filter(unknown).count() >= 2;
+            let agree = self.targets[info.target.index()].slots.iter().filter(unknown).count();
+            return agree >= self.settings.model_keys as usize;
         }
         if !kind.is_server_side() {
             return false;

@@ -22,7 +22,11 @@ fn ledger(keys: u32, targets: u32) -> Ledger {
 }
 
 fn grouped(keys: u32, targets: u32, quota_group: Option<u32>) -> Ledger {
-    let mut ledger = Ledger::new(CooldownSettings::default());
+    ledger_of(keys, targets, quota_group, CooldownSettings::default())
+}
+
+fn ledger_of(keys: u32, targets: u32, quota_group: Option<u32>, settings: CooldownSettings) -> Ledger {
+    let mut ledger = Ledger::new(settings);
     let endpoint = ledger.add_endpoint();
     let keys: Vec<KeyId> = (0..keys).map(|_| ledger.add_key(false)).collect();
     for _ in 0..targets {
@@ -179,6 +183,12 @@ fn an_unknown_model_cools_the_target_once_two_keys_agree() {
     blow(&mut ledger, SlotId(0), Kind::ModelNotFound, secs(0));
     blow(&mut ledger, SlotId(1), Kind::ModelNotFound, secs(100));
     assert_eq!(ledger.view(LaneId::Target(TargetId(0)), secs(100)).until, Some(secs(700)));
+    let mut strict = ledger_of(3, 1, None, CooldownSettings { model_keys: 3, ..CooldownSettings::default() });
+    for slot in 0..3 {
+        assert_eq!(strict.view(LaneId::Target(TargetId(0)), secs(9)).until, None, "{slot} of the three that it takes");
+        blow(&mut strict, SlotId(slot), Kind::ModelNotFound, secs(9));
+    }
+    assert_eq!(strict.view(LaneId::Target(TargetId(0)), secs(9)).until, Some(secs(609)));
 }
 
 #[test]

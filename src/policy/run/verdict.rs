@@ -57,7 +57,7 @@ impl Run {
         let survey = self.survey(ledger, now);
         if survey.slots == 0 {
             let lacks = self.plan.chain.levels.iter().skip(self.plan.start).filter_map(|level| self.lack(level));
-            if let Some(lack) = lacks.min_by_key(|lack| matches!(lack, Lack::Dialect | Lack::NoKey | Lack::Endpoint)) {
+            if let Some(lack) = lacks.min_by_key(|lack| is_the_gateways(*lack)) {
                 return Verdict::Unfit(lack);
             }
         }
@@ -126,6 +126,14 @@ impl Run {
         let levels = &self.plan.chain.levels;
         let timed_out = |failure: Option<&Failure>| failure.is_some_and(|failure| failure.kind == Kind::Timeout);
         self.attempts().any(|(_, place, failure)| timed_out(failure) && is_same(&levels[place], level))
+    }
+}
+
+/// For reasons of the gateway: a reason of the request says more to the client.
+const fn is_the_gateways(lack: Lack) -> bool {
+    match lack {
+        Lack::Dialect | Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel | Lack::Endpoint => true,
+        Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => false,
     }
 }
 
