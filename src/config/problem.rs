@@ -118,7 +118,6 @@ pub(super) fn plainly(expected: &str) -> String {
         "a string" => "a text",
         "a sequence" => "a list",
         "a map" => "an object",
-        "a boolean" => "true or false",
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, also below 0",
         "f32" | "f64" => "a number",
