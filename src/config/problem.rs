@@ -131,7 +131,9 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     // Two edits, for letters that changed places; more only in long names, none in names that they would rewrite.
     let length = name.chars().count();
     let close = if length < 3 { 1 } else { (length / 3).max(2) };
-    let (distance, best) = candidates.into_iter().map(|known| (distance(name, known), known)).min()?;
+    // Of several that are as near, the first: spellings of one setting stand in the order of preference.
+    let (distance, best) =
+        candidates.into_iter().map(|known| (distance(name, known), known)).min_by_key(|(far, _)| *far)?;
     (distance <= close).then_some(best)
 }
 
