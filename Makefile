@@ -28,7 +28,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 .PHONY: test
-test: tools test-rust test-simulate test-shuttle test-sdk test-comparison bench-gate ## Everything
+test: tools test-rust test-simulate test-shuttle test-sdk test-docker test-comparison bench-gate ## Everything
 
 .PHONY: tools
 tools: ## Install what is missing: compiler, valgrind, Python with venv, Compose, Prometheus
@@ -104,14 +104,16 @@ bench-gate: release ## Instructions and allocations against a bare hyper proxy
 test-comparison: release ## Our column of docs/comparison.md
 	$(call step,comparison,BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py --only backstop --check)
 
-bench/compare/venv/installed: bench/compare/requirements.txt
-	@$(PYTHON) -m venv --clear $(@D)
-	@$(@D)/bin/pip install --quiet --disable-pip-version-check --no-input --requirement $<
+COMPARE := .cache/compare
+$(COMPARE)/installed: bench/compare/requirements.txt bench/compare/package.json bench/compare/package-lock.json
+	@$(PYTHON) -m venv --clear $(@D)/venv
+	@$(@D)/venv/bin/pip install --quiet --disable-pip-version-check --no-input --requirement $<
+	@cp bench/compare/package.json bench/compare/package-lock.json bench/compare/.npmrc $(@D)/
+	@npm ci --prefix $(@D) --no-audit --no-fund
 	@touch $@
 
 .PHONY: compare
-compare: release bench/compare/venv/installed ## Write docs/comparison.md: other gateways beside this one (minutes, and about 1 GB of packages)
-	cd bench/compare && npm ci --no-audit --no-fund
+compare: release $(COMPARE)/installed ## Write docs/comparison.md: other gateways beside this one (minutes, and about 1 GB of packages)
 	BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py
 
 .PHONY: fmt

@@ -14,6 +14,8 @@ import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+# Where `make compare` installs the others.
+INSTALLED = ROOT / ".cache" / "compare"
 sys.path.insert(0, str(ROOT / "tests" / "sdk"))
 from processes import Backstop  # noqa: E402
 
@@ -101,7 +103,7 @@ class LiteLLM(Other):
         config = directory / "litellm.yaml"
         # JSON is YAML.
         config.write_text(json.dumps({"model_list": deployments, "router_settings": {"fallbacks": fallbacks}}))
-        command = [str(HERE / "venv" / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1"]
+        command = [str(INSTALLED / "venv" / "bin" / "litellm"), "--config", str(config), "--host", "127.0.0.1"]
         # It refuses to start without a key of its own; the clients of all gateways show the same one.
         own = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_TELEMETRY": "False", "LITELLM_MASTER_KEY": CLIENT_KEY}
         url = f"http://127.0.0.1:{port}"
@@ -121,7 +123,7 @@ class Portkey(Other):
     def __init__(self, sim: str, directory: pathlib.Path, port: int):
         targets = [{"provider": "openai", "api_key": key, "custom_host": base} for base, key in slots(sim)]
         self.headers = {"x-portkey-config": json.dumps({"strategy": {"mode": "fallback"}, "targets": targets})}
-        script = HERE / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
+        script = INSTALLED / "node_modules" / "@portkey-ai" / "gateway" / "build" / "start-server.js"
         url = f"http://127.0.0.1:{port}"
         self.run(["node", str(script), f"--port={port}", "--headless"], directory, url, {})
         self.url = f"{url}/v1"

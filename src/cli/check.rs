@@ -15,7 +15,7 @@ use self::report::Report;
 use super::terminal::{Format, json};
 use super::{EXIT_USAGE, environment};
 use crate::app;
-use crate::config::{Config, load};
+use crate::config::{Config, Problem, load};
 
 /// A configuration that cannot be served, for machines.
 #[derive(Serialize)]
@@ -55,8 +55,11 @@ pub(super) fn run(path: Option<&Path>, strict: bool, format: Format) -> ExitCode
 /// The configuration, if a gateway can be made of it, too: certificates are read only then.
 fn read(path: Option<&Path>) -> Result<Config, Vec<Row>> {
     let config = load(path, environment()).map_err(|error| {
-        let rows = error.problems.into_iter();
-        rows.map(|bad| Row { path: bad.path, source: bad.source, what: bad.what, hint: bad.hint }).collect::<Vec<_>>()
+        let row = |bad: Problem| {
+            let source = bad.line.map_or_else(|| bad.source.clone(), |line| format!("{}:{line}", bad.source));
+            Row { path: bad.path, source, what: bad.what, hint: bad.hint }
+        };
+        error.problems.into_iter().map(row).collect::<Vec<_>>()
     })?;
     match app::build(&config) {
         Ok(_gateway) => Ok(config),

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
-use http::{HeaderName, HeaderValue};
 
 use crate::policy::failure::Kind;
 use crate::policy::settings::{CooldownSettings, RunSettings};

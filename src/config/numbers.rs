@@ -102,7 +102,7 @@ impl Desk {
                 self.problem(&place, format!("two client keys are named `{name}`"), None);
             }
             let Some(sha256) = raw.sha256.as_deref().and_then(hex_32) else {
-                let hint = "64 hexadecimal digits, as printed by: printf %s \"$KEY\" | sha256sum".to_owned();
+                let hint = "64 hexadecimal digits; `backstop hash-key` makes them".to_owned();
                 self.problem(&place.at("sha256"), "this is not a SHA-256 hash", Some(hint));
                 continue;
             };

@@ -1,6 +1,5 @@
 """The Dockerfile's steps, and what comes out of them."""
 
-import functools
 import re
 import shutil
 
@@ -12,9 +11,6 @@ from running import ask
 
 # What debian:bookworm-slim has without installing anything: libc6 and libgcc-s1.
 IN_THE_BASE = re.compile(r"libc\.so\.6|libm\.so\.6|libgcc_s\.so\.1|ld-linux-[\w-]+\.so\.\d")
-
-# What other branches bring. Strict: whoever merges them is told to take the mark away.
-UNMERGED = functools.partial(pytest.mark.xfail, strict=True)
 
 
 def compiled(output: str) -> set[str]:
@@ -54,7 +50,6 @@ def test_base_images_are_the_promised_ones(image):
     assert (image.build.base, image.final.base) == ("rust:1-slim-bookworm", "debian:bookworm-slim")
 
 
-@UNMERGED(reason="backstop healthcheck")
 def test_the_container_serves_is_healthy_and_ends_on_sigterm(gateway, sim):
     assert chat(gateway).status == 200
     health = gateway.container.run(*gateway.container.image.health)
@@ -64,7 +59,6 @@ def test_the_container_serves_is_healthy_and_ends_on_sigterm(gateway, sim):
     assert health.returncode == 1, "nobody listens any more"
 
 
-@UNMERGED(reason="file: secrets")
 def test_secrets_are_read_from_their_files(gateway, sim):
     refused = {"rules": [{"match": {"provider": "anthropic"}, "fault": {"status": 401}}]}
     assert ask(f"{sim.url}/script", refused).status == 200
@@ -88,7 +82,6 @@ def test_it_does_not_start_without_a_client_key(container):
     assert "BACKSTOP_CLIENT_KEY_SHA256" in ended.stderr
 
 
-@UNMERGED(reason="file: secrets")
 def test_it_does_not_start_without_a_secret_that_is_named(container):
     made = container("gateway")
     (made.root / "run/secrets/openai_api_key").unlink()
