@@ -201,7 +201,8 @@ impl<'a> Tables<'a> {
             slots.push(self.slot(index, place, target, model)?);
         }
         let run = &self.config.run;
-        let abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
+        let mut abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
+        abilities.apis = provider.endpoints;
         let patience = if abilities.reasoning == Some(true) { run.first_content_reasoning } else { run.first_content };
         let level = Level {
             provider: ProviderId(number(index)),

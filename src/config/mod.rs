@@ -11,6 +11,7 @@ use std::time::Duration;
 use http::uri::{Authority, Scheme};
 use http::{HeaderName, HeaderValue};
 
+use crate::policy::capability::Apis;
 use crate::policy::failure::Kind;
 use crate::policy::settings::{CooldownSettings, RunSettings};
 
@@ -182,6 +183,8 @@ pub struct Provider {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The only models it may be asked for; `None` allows all.
     pub models: Option<Vec<String>>,
+    /// What of the API it speaks.
+    pub endpoints: Apis,
     /// Limits of its own.
     pub timeouts: Timeouts,
 }

@@ -59,6 +59,7 @@ impl ModelTable {
                 json_schema: entry.json_schema,
                 reasoning: entry.reasoning,
                 prefill: entry.prefill,
+                ..Abilities::default()
             };
             for name in entry.names {
                 if known.insert(name.replace('.', "-"), abilities).is_some() {
@@ -96,6 +97,7 @@ fn or(first: Abilities, second: Abilities) -> Abilities {
         json_schema: first.json_schema.or(second.json_schema),
         reasoning: first.reasoning.or(second.reasoning),
         prefill: first.prefill.or(second.prefill),
+        ..first
     }
 }
 

@@ -12,6 +12,7 @@ use super::raw::{RawProvider, RawTimeouts};
 use super::resolve::Desk;
 use super::shapes::{Period, RawKey};
 use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Secret, Timeouts, Unserved};
+use crate::policy::capability::{Api, Apis};
 
 /// Providers by name; `None` where something is wrong, so that chains can still be checked against the name.
 pub(super) type Providers = Vec<(String, Option<Provider>)>;
@@ -59,6 +60,10 @@ impl Desk {
         let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
         let headers = self.headers(&place.at("headers"), raw.headers);
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
+        // Own address, own rules: what answers there is only known by trying.
+        let usual = known.filter(|_| raw.base_url.is_none()).map(|known| known.family.endpoints());
+        let endpoints = raw.endpoints.as_deref().map(|names| self.endpoints(&place.at("endpoints"), names));
+        let endpoints = endpoints.or(usual).unwrap_or_default();
         let dialect = dialect?;
 
         let (list, written) = self.key_list(place, raw.auth, raw.keys)?;
@@ -96,6 +101,7 @@ impl Desk {
             unserved,
             headers,
             models: raw.models,
+            endpoints,
             timeouts,
         })
     }
@@ -155,6 +161,20 @@ impl Desk {
 
     pub(super) fn key_order(&mut self, place: &Place, text: &str) -> Option<KeyOrder> {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
+    }
+
+    fn endpoints(&mut self, place: &Place, names: &[String]) -> Apis {
+        let choices = Api::ALL.map(|api| (api.name(), api));
+        let chosen = names.iter().enumerate().filter_map(|(at, name)| self.choose(&place.item(at), name, &choices));
+        let chosen: Vec<Api> = chosen.collect();
+        if names.is_empty() {
+            self.problem(
+                place,
+                "a provider that has no endpoint is of no use",
+                Some("leave it out, or name some".into()),
+            );
+        }
+        Apis::of(&chosen)
     }
 
     fn headers(&mut self, place: &Place, raw: BTreeMap<String, String>) -> Vec<(HeaderName, HeaderValue)> {

@@ -75,6 +75,7 @@ mirror! {
         key_order: Option<String>,
         headers: BTreeMap<String, String>,
         models: Option<Vec<String>>,
+        endpoints: Option<Vec<String>>,
         timeouts: RawTimeouts,
     }
 

@@ -73,6 +73,16 @@ impl ApiError {
         )
     }
 
+    /// The body of an endpoint that takes forms is neither a form nor JSON.
+    #[must_use]
+    pub fn no_form() -> Self {
+        Self::request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_type",
+            "the body must be a form: send `content-type: multipart/form-data; boundary=...`, or JSON",
+        )
+    }
+
     /// The body is longer than `most` bytes.
     #[must_use]
     pub fn too_long(most: usize) -> Self {
@@ -107,15 +117,22 @@ impl ApiError {
             Lack::Context => "has a context window for a prompt of this length",
             Lack::MaxOutput => "gives answers of the length asked for",
             Lack::NoKey => "has a key in this gateway's configuration",
-            Lack::Dialect | Lack::Endpoint => "can be served by this version of the gateway",
+            Lack::Dialect => "can be served by this version of the gateway",
+            Lack::Endpoint => "is known to have this endpoint; a provider that does says so in its `endpoints` setting",
             Lack::NotEquivalent => "is marked as equivalent",
+            Lack::Stateful => "is at the provider that keeps what this request builds on",
         };
         let status = match lack {
-            Lack::Dialect | Lack::Endpoint => StatusCode::NOT_IMPLEMENTED,
+            Lack::Dialect => StatusCode::NOT_IMPLEMENTED,
             Lack::NoKey => StatusCode::SERVICE_UNAVAILABLE,
-            Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => {
-                StatusCode::BAD_REQUEST
-            }
+            Lack::Vision
+            | Lack::Tools
+            | Lack::JsonSchema
+            | Lack::Context
+            | Lack::MaxOutput
+            | Lack::Endpoint
+            | Lack::NotEquivalent
+            | Lack::Stateful => StatusCode::BAD_REQUEST,
         };
         Self::request(status, lack.name(), format!("no target of `{chain}` {why}"))
     }

@@ -9,8 +9,9 @@ use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-use super::request::Endpoint;
 use super::shape::{Body, Weight};
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::openai_responses;
 
 /// Tokens as the vendor counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,8 +61,20 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         Endpoint::Chat | Endpoint::Completions => answer.choices.is_some_and(|choices| choices.count > 0),
         Endpoint::Embeddings => answer.data != Weight::Nothing,
         Endpoint::Moderations => answer.results != Weight::Nothing,
+        Endpoint::Responses => return openai_responses::response::inspect(body),
+        // Their answers have no common shape: what is no error is one.
+        Endpoint::ImageGenerations
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations => true,
     };
-    if complete && !answer.is_error() { Whole::Good { usage: answer.usage() } } else { Whole::Error }
+    if !complete || answer.is_error() {
+        return Whole::Error;
+    }
+    let usage = if endpoint.is_media() { openai_responses::response::usage(body) } else { answer.usage() };
+    Whole::Good { usage }
 }
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
@@ -140,7 +153,7 @@ fn number_after(key: &Finder<'_>, text: &[u8]) -> Option<u64> {
     Some(digits[..end].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-fn not_an_answer(body: &[u8]) -> Whole {
+pub(in crate::dialect) fn not_an_answer(body: &[u8]) -> Whole {
     if serde_json::from_slice::<IgnoredAny>(body).is_ok() { Whole::Error } else { Whole::NotJson }
 }
 

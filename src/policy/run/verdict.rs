@@ -57,7 +57,9 @@ impl Run {
         let survey = self.survey(ledger, now);
         if survey.slots == 0 {
             let lacks = self.plan.chain.levels.iter().skip(self.plan.start).filter_map(|level| self.lack(level));
-            if let Some(lack) = lacks.min_by_key(|lack| matches!(lack, Lack::Dialect | Lack::NoKey | Lack::Endpoint)) {
+            if let Some(lack) =
+                lacks.min_by_key(|lack| matches!(lack, Lack::Dialect | Lack::NoKey | Lack::Endpoint | Lack::Stateful))
+            {
                 return Verdict::Unfit(lack);
             }
         }
