@@ -167,7 +167,12 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             // Between two images, or before the sound goes on, there may be silence for as long as a whole answer takes.
             let media = account.endpoint().is_media();
             let patience = if media { stall.max(lease.level().response_timeout) } else { stall };
-            let headers = passing(state, &told, content_type.unwrap_or(JSON));
+            let content_type = content_type.unwrap_or(JSON);
+            let events = content_type.as_bytes().starts_with(EVENT_STREAM.as_bytes());
+            let mut headers = passing(state, &told, content_type);
+            if events {
+                no_buffering(&mut headers);
+            }
             let body = LongBody::new(body, lease, account, patience);
             (ReplyBody::Long(Box::new(body)), headers, request_id)
         }

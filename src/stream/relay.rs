@@ -331,3 +331,7 @@ where
 #[cfg(test)]
 #[path = "relay_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "responses_tests.rs"]
+mod responses_tests;
