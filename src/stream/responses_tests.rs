@@ -112,7 +112,7 @@ async fn what_breaks_after_content_ends_with_a_failed_response() {
         cut(Some(send(FAILED.as_bytes()))),
         cut(Some(send(ERROR.as_bytes()))),
         cut(Some(send(DONE.as_bytes()))),
-        cut(Some(send(DELTA[..40].as_bytes()))),
+        cut(Some(send(&DELTA.as_bytes()[..40]))),
     ];
     for (number, acts) in endings.into_iter().enumerate() {
         let (out, complete, _) = run(acts).await;

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn needs_of(more: Value) -> Needs {
+    fn needs_of(more: &Value) -> Needs {
         let mut body = json!({ "model": "m", "input": "hi" });
         for (name, value) in more.as_object().into_iter().flatten() {
             body[name] = value.clone();
@@ -101,21 +101,21 @@ mod tests {
 
     #[test]
     fn what_a_request_needs() {
-        assert_eq!(needs_of(json!({})), Needs::default());
+        assert_eq!(needs_of(&json!({})), Needs::default());
         let part = |part: Value| json!({ "input": [{ "role": "user", "content": [part] }] });
-        let image = needs_of(part(json!({ "type": "input_image", "image_url": "data:image/png;base64,AA" })));
+        let image = needs_of(&part(json!({ "type": "input_image", "image_url": "data:image/png;base64,AA" })));
         assert_eq!(image, Needs { vision: true, ..Needs::default() });
-        let file = needs_of(part(json!({ "type": "input_file", "file_data": "A".repeat(100) })));
+        let file = needs_of(&part(json!({ "type": "input_file", "file_data": "A".repeat(100) })));
         assert_eq!(file, Needs::default(), "encoded data is not measured");
         let function = json!({ "type": "function", "name": "f",
             "parameters": { "type": "object", "properties": { "file_id": { "type": "string" } } } });
-        let tools = needs_of(json!({ "tools": [function], "input": "x".repeat(800) }));
+        let tools = needs_of(&json!({ "tools": [function], "input": "x".repeat(800) }));
         assert!(tools.tools && !tools.stateful && tools.context_tokens > 100, "{tools:?}");
-        assert!(!needs_of(json!({ "tools": [] })).tools);
+        assert!(!needs_of(&json!({ "tools": [] })).tools);
         let format = |kind: &str| json!({ "text": { "format": { "type": kind, "name": "n", "schema": {} } } });
-        assert!(needs_of(format("json_schema")).json_schema);
-        assert!(!needs_of(format("json_object")).json_schema);
-        assert_eq!(needs_of(json!({ "max_output_tokens": 7 })).max_output_tokens, Some(7));
+        assert!(needs_of(&format("json_schema")).json_schema);
+        assert!(!needs_of(&format("json_object")).json_schema);
+        assert_eq!(needs_of(&json!({ "max_output_tokens": 7 })).max_output_tokens, Some(7));
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
             json!({ "tools": [{ "type": "code_interpreter", "container": "cntr_1" }] }),
             json!({ "tools": [{ "type": "code_interpreter", "container": { "type": "auto", "file_ids": ["f"] } }] }),
         ] {
-            assert!(needs_of(more.clone()).stateful, "{more}");
+            assert!(needs_of(&more).stateful, "{more}");
         }
         for more in [
             json!({ "previous_response_id": null, "conversation": null, "prompt": null }),
@@ -143,7 +143,7 @@ mod tests {
             json!({ "tools": [{ "type": "code_interpreter", "container": { "type": "auto" } }] }),
             json!({ "store": true, "include": ["reasoning.encrypted_content"] }),
         ] {
-            assert!(!needs_of(more.clone()).stateful, "{more}");
+            assert!(!needs_of(&more).stateful, "{more}");
         }
     }
 

@@ -97,3 +97,18 @@ async fn what_is_not_served_says_so() {
     assert_eq!((missing.status, &missing.error()["param"]), (400, &"model".into()));
     assert!(sim.requests().is_empty(), "nobody was asked");
 }
+
+#[test]
+fn a_wrong_word_among_endpoints_is_pointed_at() {
+    let problems = |endpoints: &str| {
+        let text = format!(
+            "{{ providers: {{ one: {{ base_url: 'http://127.0.0.1:9/v1', keys: ['k'], endpoints: {endpoints} }} }},
+                chains: {{ default: ['one/m'] }} }}"
+        );
+        backstop::config::load_text(Some(("test.json5", &text)), []).map_err(|error| error.to_string()).err()
+    };
+    assert_eq!(problems("['chat', 'responses']"), None);
+    let told = problems("['chat', 'response']").unwrap();
+    assert!(told.contains("providers.one.endpoints") && told.contains("responses"), "{told}");
+    assert!(problems("[]").unwrap().contains("providers.one.endpoints"));
+}
