@@ -68,7 +68,7 @@ impl Family {
         use Api::{Audio, Chat, Completions, Embeddings, Images, Moderations, Responses};
         match self {
             Self::Anthropic => Apis::of(&[Chat]),
-            Self::OpenRouter => Apis::of(&[Chat, Completions, Embeddings, Responses]),
+            Self::OpenRouter => Apis::of(&[Chat, Completions, Embeddings, Responses, Audio]),
             Self::Xai => Apis::of(&[Chat, Completions, Responses, Images]),
             Self::Groq => Apis::of(&[Chat, Responses, Audio]),
             Self::Mistral => Apis::of(&[Chat, Embeddings, Moderations, Audio]),
@@ -76,7 +76,7 @@ impl Family {
             Self::DeepSeek => Apis::of(&[Chat, Completions, Responses]),
             Self::Together => Apis::of(&[Chat, Completions, Embeddings, Images, Audio]),
             Self::Fireworks => Apis::of(&[Chat, Completions, Embeddings, Responses]),
-            Self::Ollama => Apis::of(&[Chat, Completions, Embeddings, Responses, Images]),
+            Self::Ollama => Apis::of(&[Chat, Completions, Embeddings, Responses, Images, Audio]),
             Self::Vllm => Apis::of(&[Chat, Completions, Embeddings, Responses, Audio]),
             Self::OpenAi | Self::Bedrock | Self::Other => Apis::ALL,
         }

@@ -211,4 +211,19 @@ mod tests {
         let empty = form(&[(MODEL.0, "")]);
         assert_eq!(read(empty.as_bytes(), "xYz").map(|head| head.model), Ok(None));
     }
+
+    proptest::proptest! {
+        /// Whatever is sent, it is read or refused; what is read is one form with one model.
+        #[test]
+        fn no_body_is_too_odd(pieces in proptest::collection::vec(proptest::sample::select(vec![
+            "--xYz", "\r\n", "\r\n\r\n", "--", MODEL.0, "m", FILE.1, "Content-Disposition: form-data; name=\"", ";", "\"", "=", " ",
+        ]), 0..24)) {
+            let body = Bytes::from(pieces.concat());
+            if let Ok(head) = read(&body, "xYz") {
+                let name = head.model.clone().unwrap_or_default().into_owned();
+                let same = splice(&body, &head.edit, &ModelName::new(&name)).concat();
+                proptest::prop_assert_eq!(same, body.to_vec());
+            }
+        }
+    }
 }

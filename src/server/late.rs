@@ -17,7 +17,7 @@ use super::chat::{Walk, composed};
 use super::state::State;
 use super::tail::{Account, Tail};
 use crate::stream::relay::Relay;
-use crate::stream::tap::Spoken;
+use crate::stream::spoken::Spoken;
 use crate::upstream::{AnswerBody, Reply};
 
 /// A comment is sent this often while nothing else is.

@@ -14,7 +14,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use smallvec::SmallVec;
 
-use super::tap::{Judged, Spoken, Stop, Tap};
+use super::spoken::Spoken;
+use super::tap::{Judged, Stop, Tap};
 use crate::clock;
 use crate::framing::sse::Block;
 use crate::policy::commit::{Commit, Verdict, Why};

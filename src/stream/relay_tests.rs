@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::super::gate::{GateError, GateLimits, hold};
 use super::super::script::{Act, Script, send};
-use super::super::tap::Spoken;
+use super::super::spoken::Spoken;
 use super::*;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::openai_chat::stream::error_event;

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use http_body_util::BodyExt;
+use proptest::prelude::*;
 
 use super::super::gate::{GateError, GateLimits, hold};
 use super::super::script::{Act, Script, send};
-use super::super::tap::Spoken;
+use super::super::spoken::Spoken;
 use super::*;
 use crate::dialect::openai_chat::response::Usage;
 use crate::policy::commit::Why;
@@ -136,5 +137,63 @@ async fn a_stream_cut_in_two_at_any_byte_is_the_same_stream() {
         let (out, complete, tally) = run(vec![send(first), send(second)]).await;
         assert_eq!((out, complete), (text.replace("data: {half\n\n", ""), true), "cut at {at}");
         assert_eq!(tally.malformed, 1);
+    }
+}
+
+fn frame() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        CREATED,
+        ADDED,
+        DELTA,
+        DELTA,
+        ITEM,
+        COMPLETED,
+        FAILED,
+        ERROR,
+        DONE,
+        ": c\n\n",
+        "data: {half\n\n",
+        "\n",
+    ])
+}
+
+proptest! {
+    /// Whatever comes, in whatever pieces: the client sees an end of the vendor's or a failure of ours, never both.
+    #[test]
+    fn a_stream_is_complete_or_failed_and_never_both(
+        frames in prop::collection::vec(frame(), 1..9),
+        sizes in prop::collection::vec(1_usize..200, 1..12),
+        cut in 0_usize..80,
+    ) {
+        let text = frames.concat();
+        let text = &text.as_bytes()[..text.len().saturating_sub(cut)];
+        let mut acts = Vec::new();
+        let mut rest = text;
+        for size in sizes.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (first, next) = rest.split_at(rest.len().min(*size));
+            acts.push(send(first));
+            rest = next;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let Ok(runtime) = runtime else { unreachable!("a runtime") };
+        let held = runtime.block_on(hold(Script::new(acts.clone()), &GateLimits::default(), Spoken::Responses));
+        if held.is_err() {
+            return Ok(());
+        }
+        drop(held);
+        let (out, complete, _) = runtime.block_on(run(acts));
+        let ends = out.matches("event: response.completed\n").count();
+        let failures = out.matches("event: response.failed\n").count();
+        if complete {
+            prop_assert!(ends >= 1, "{out}");
+        } else {
+            prop_assert_eq!((ends, failures), (0, 1), "{}", out);
+            let last = out.trim_end().rsplit("\n\n").next().unwrap_or_default();
+            prop_assert!(last.starts_with("event: response.failed\n") && !out.contains("[DONE]"), "{out}");
+            prop_assert!(!out.contains("sk-secret"));
+        }
     }
 }

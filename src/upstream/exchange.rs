@@ -31,7 +31,7 @@ use crate::policy::id::SlotId;
 use crate::policy::time::Instant;
 use crate::secret::Secret;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
-use crate::stream::tap::Spoken;
+use crate::stream::spoken::Spoken;
 
 /// What the client asked, as every attempt sends it.
 #[derive(Debug)]

@@ -44,6 +44,9 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
     {
         return Whole::Good { usage: Some(usage) };
     }
+    if endpoint == Endpoint::Responses {
+        return openai_responses::response::inspect(body);
+    }
     // A derived struct would also take a list for its fields.
     if !body.trim_ascii_start().starts_with(b"{") {
         return not_an_answer(body);
@@ -61,9 +64,9 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         Endpoint::Chat | Endpoint::Completions => answer.choices.is_some_and(|choices| choices.count > 0),
         Endpoint::Embeddings => answer.data != Weight::Nothing,
         Endpoint::Moderations => answer.results != Weight::Nothing,
-        Endpoint::Responses => return openai_responses::response::inspect(body),
         // Their answers have no common shape: what is no error is one.
-        Endpoint::ImageGenerations
+        Endpoint::Responses
+        | Endpoint::ImageGenerations
         | Endpoint::ImageEdits
         | Endpoint::ImageVariations
         | Endpoint::Speech

@@ -10,7 +10,7 @@ use backstop::framing::sse::events;
 use backstop::policy::commit::Why;
 use backstop::stream::gate::{GateError, GateLimits, hold};
 use backstop::stream::relay::Relay;
-use backstop::stream::tap::Spoken;
+use backstop::stream::spoken::Spoken;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
