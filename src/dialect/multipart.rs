@@ -49,6 +49,7 @@ fn parameter<'a>(mut rest: &'a str, wanted: &str) -> Option<&'a str> {
 ///
 /// # Errors
 /// A body that is not a whole form with this boundary, has too many parts, or two models.
+#[inline(never)]
 pub fn read<'a>(body: &'a [u8], boundary: &str) -> Result<Head<'a>, BadRequest> {
     let mut model: Option<Range<usize>> = None;
     let mut parts = Parts::new(body, boundary)?;

@@ -86,14 +86,16 @@ async fn accept(
     let mut wishes = Wishes::read(headers);
     let boundary = if wishes.is_json() { None } else { Some(wishes.boundary(endpoint)?) };
     let body = read_body(state, wishes.content_length, body).await?;
-    let head = match (endpoint, boundary) {
-        (_, Some(boundary)) => {
+    let mut head = match boundary {
+        None => read(&body)?,
+        Some(boundary) => {
             wishes.pass_content_type();
             multipart::read(&body, boundary)?
         }
-        (Endpoint::Responses, None) => openai_responses::request::read(&body)?,
-        (_, None) => read(&body)?,
     };
+    if endpoint == Endpoint::Responses {
+        openai_responses::request::complete(&mut head, &body)?;
+    }
     let plan = plan(state, endpoint, &wishes, &head, account.arrived())?;
     let delivery = Delivery::of(endpoint, head.stream);
     let edit = head.edit;

@@ -23,7 +23,7 @@ use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
 use crate::dialect::openai_chat::request::{Edit, ModelName, splice};
 use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
-use crate::dialect::openai_responses::response::as_error;
+use crate::dialect::openai_responses::response::{as_error, inspect as inspect_response};
 use crate::failover::{Attempt, Clock, Miss, SharedLedger};
 use crate::policy::classify::{Facts, Overrides, beside_chat, classify};
 use crate::policy::failure::{Failure, Kind};
@@ -222,7 +222,11 @@ impl Shared {
             Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, content_type: None, body }),
             Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
         };
-        match inspect(&body, attempt.request.endpoint) {
+        let whole = match attempt.request.endpoint {
+            Endpoint::Responses => inspect_response(&body),
+            endpoint => inspect(&body, endpoint),
+        };
+        match whole {
             Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
             Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt, &parts.headers, body)),
         }

@@ -11,7 +11,7 @@ use http::{HeaderValue, Response, header};
 use super::exchange::{Answer, Query, Reply, Shared, miss, request_id};
 use super::pool::AnswerBody;
 use super::route::{Route, shows};
-use crate::dialect::openai_chat::response::{Whole, inspect};
+use crate::dialect::openai_chat::response::{Whole, inspect_media};
 use crate::dialect::openai_chat::stream::{Signal, scan};
 use crate::failover::{Attempt, Miss};
 use crate::framing::sse::events;
@@ -38,7 +38,7 @@ impl Shared {
         let body = match whole(body, checked).await {
             Ok(Collected::Whole(body)) if body.is_empty() => return Err(no_answer(Kind::BrokenStream)),
             Ok(Collected::Whole(body)) => {
-                return match inspect(&body, attempt.request.endpoint) {
+                return match inspect_media(&body) {
                     Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
                     Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt, &parts.headers, body)),
                 };

@@ -115,6 +115,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 /// # Errors
 /// A body that is not one JSON object in UTF-8, that has a field of interest twice or with a wrong type, or that is
 /// nested deeper than [`MAX_DEPTH`].
+#[inline]
 pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
     let text = checked_text(body)?;
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| not_read(&error))?;

@@ -38,14 +38,12 @@ pub enum Whole {
 
 /// Looks at the body of a 200 answer to a request that did not ask for a stream.
 #[must_use]
+#[inline]
 pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
     if matches!(endpoint, Endpoint::Chat | Endpoint::Completions)
         && let Some(usage) = skim(body)
     {
         return Whole::Good { usage: Some(usage) };
-    }
-    if endpoint == Endpoint::Responses {
-        return openai_responses::response::inspect(body);
     }
     // A derived struct would also take a list for its fields.
     if !body.trim_ascii_start().starts_with(b"{") {
@@ -64,20 +62,27 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         Endpoint::Chat | Endpoint::Completions => answer.choices.is_some_and(|choices| choices.count > 0),
         Endpoint::Embeddings => answer.data != Weight::Nothing,
         Endpoint::Moderations => answer.results != Weight::Nothing,
-        // Their answers have no common shape: what is no error is one.
+        // Theirs are looked at elsewhere: none of them is a good answer here.
         Endpoint::Responses
         | Endpoint::ImageGenerations
         | Endpoint::ImageEdits
         | Endpoint::ImageVariations
         | Endpoint::Speech
         | Endpoint::Transcriptions
-        | Endpoint::Translations => true,
+        | Endpoint::Translations => false,
     };
-    if !complete || answer.is_error() {
-        return Whole::Error;
+    if complete && !answer.is_error() { Whole::Good { usage: answer.usage() } } else { Whole::Error }
+}
+
+/// Looks at a JSON answer of images or audio. They have no common shape: what is no error is one.
+#[must_use]
+pub fn inspect_media(body: &[u8]) -> Whole {
+    match serde_json::from_slice::<Body>(body) {
+        _ if !body.trim_ascii_start().starts_with(b"{") => not_an_answer(body),
+        Ok(answer) if answer.is_error() => Whole::Error,
+        Ok(_) => Whole::Good { usage: openai_responses::response::usage(body) },
+        Err(_) => not_an_answer(body),
     }
-    let usage = if endpoint.is_media() { openai_responses::response::usage(body) } else { answer.usage() };
-    Whole::Good { usage }
 }
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));

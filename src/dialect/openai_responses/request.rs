@@ -33,13 +33,13 @@ struct Fields<'a> {
     background: Option<&'a RawValue>,
 }
 
-/// Reads the head of a body.
+/// Completes a head that was read as chat's, of the same body.
 ///
 /// # Errors
-/// What [`openai_chat::request::read`](crate::dialect::openai_chat::request::read) refuses, and `background: true`: such a
-/// response is fetched later, from the one account that has it.
-pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
-    let mut head = crate::dialect::openai_chat::request::read(body)?;
+/// A field of interest that stands there twice, and `background: true`: such a response is fetched later, from the one
+/// account that has it.
+#[inline(never)]
+pub fn complete(head: &mut Head<'_>, body: &[u8]) -> Result<(), BadRequest> {
     let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| not_read(&error))?;
     match fields.background.map(RawValue::get) {
         None | Some("false" | "null") => {}
@@ -51,7 +51,7 @@ pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
         Some(_) => return Err(BadRequest::wrong_type("background", "true or false")),
     }
     head.needs = needs(&fields);
-    Ok(head)
+    Ok(())
 }
 
 fn needs(fields: &Fields<'_>) -> Needs {
@@ -88,7 +88,14 @@ fn has_schema(text: &RawValue) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::openai_chat::request::read as read_head;
     use serde_json::{Value, json};
+
+    fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
+        let mut head = read_head(body)?;
+        complete(&mut head, body)?;
+        Ok(head)
+    }
 
     fn needs_of(more: &Value) -> Needs {
         let mut body = json!({ "model": "m", "input": "hi" });

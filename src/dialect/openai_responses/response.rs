@@ -57,6 +57,7 @@ pub fn usage(body: &[u8]) -> Option<Usage> {
 
 /// Looks at the body of a 200 answer to a request that did not ask for a stream.
 #[must_use]
+#[inline(never)]
 pub fn inspect(body: &[u8]) -> Whole {
     if !body.trim_ascii_start().starts_with(b"{") {
         return not_an_answer(body);

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use backstop::dialect::endpoint::Endpoint;
-use backstop::dialect::openai_chat::request::{ModelName, splice};
-use backstop::dialect::openai_chat::response::{Whole, inspect};
-use backstop::dialect::openai_responses::request::read;
+use backstop::dialect::openai_chat::request::{ModelName, read, splice};
+use backstop::dialect::openai_chat::response::Whole;
+use backstop::dialect::openai_responses::request::complete;
+use backstop::dialect::openai_responses::response::inspect;
 use backstop::framing::sse::events;
 use backstop::policy::commit::Why;
 use backstop::stream::gate::{GateError, GateLimits, hold};
@@ -28,7 +28,8 @@ fn splicing_a_recorded_request_changes_the_model_only() {
         let Some(body) = &exchange.request else { continue };
         let Ok(Value::Object(mut expected)) = serde_json::from_str::<Value>(body) else { continue };
         let bytes = Bytes::copy_from_slice(body.as_bytes());
-        let head = read(&bytes).unwrap_or_else(|error| panic!("{}: {error:?}", exchange.id));
+        let mut head = read(&bytes).unwrap_or_else(|error| panic!("{}: {error:?}", exchange.id));
+        complete(&mut head, &bytes).unwrap_or_else(|error| panic!("{}: {error:?}", exchange.id));
         assert_eq!(head.stream, expected.get("stream") == Some(&Value::Bool(true)), "{}", exchange.id);
         let tools = expected.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty());
         assert_eq!(head.needs.tools, tools, "{}", exchange.id);
@@ -48,13 +49,13 @@ fn splicing_a_recorded_request_changes_the_model_only() {
 fn recorded_answers_are_told_from_recorded_errors() {
     for exchange in responses().filter(|exchange| !exchange.stream) {
         let Some(body) = &exchange.response else { continue };
-        let whole = inspect(body.as_bytes(), Endpoint::Responses);
+        let whole = inspect(body.as_bytes());
         match exchange.status {
             200 => assert!(matches!(whole, Whole::Good { usage: Some(_) }), "{}: {whole:?}", exchange.id),
             _ => assert_eq!(whole, Whole::Error, "{}", exchange.id),
         }
         let half = &body.as_bytes()[..body.len() / 2];
-        assert_eq!(inspect(half, Endpoint::Responses), Whole::NotJson, "{}", exchange.id);
+        assert_eq!(inspect(half), Whole::NotJson, "{}", exchange.id);
     }
 }
 
