@@ -211,7 +211,8 @@ impl<'a> Tables<'a> {
             }
         }
         let run = &self.config.run;
-        let abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
+        let mut abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
+        abilities.apis = provider.endpoints;
         let patience = if abilities.reasoning == Some(true) { run.first_content_reasoning } else { run.first_content };
         let unserved = provider.unserved.map(|why| match why {
             Unserved::Dialect => Lack::Dialect,

@@ -2,6 +2,8 @@
 //!
 //! Owns that table. Refuses to know keys and models.
 
+use crate::policy::capability::{Api, Apis};
+
 /// The wire shape of a provider's API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -56,6 +58,29 @@ pub enum Family {
     Bedrock,
     /// Any other server that speaks OpenAI's dialect.
     Other,
+}
+
+impl Family {
+    /// What of OpenAI's API the vendor is known to serve at its own address. In doubt it counts as served: a wrong yes
+    /// costs one fast refusal, a wrong no an answer.
+    #[must_use]
+    pub const fn endpoints(self) -> Apis {
+        use Api::{Audio, Chat, Completions, Embeddings, Images, Moderations, Responses};
+        match self {
+            Self::Anthropic => Apis::of(&[Chat]),
+            Self::OpenRouter => Apis::of(&[Chat, Completions, Embeddings, Responses, Audio]),
+            Self::Xai => Apis::of(&[Chat, Completions, Responses, Images]),
+            Self::Groq => Apis::of(&[Chat, Responses, Audio]),
+            Self::Mistral => Apis::of(&[Chat, Embeddings, Moderations, Audio]),
+            Self::Gemini => Apis::of(&[Chat, Embeddings, Images]),
+            Self::DeepSeek => Apis::of(&[Chat, Completions, Responses]),
+            Self::Together => Apis::of(&[Chat, Completions, Embeddings, Images, Audio]),
+            Self::Fireworks => Apis::of(&[Chat, Completions, Embeddings, Responses]),
+            Self::Ollama => Apis::of(&[Chat, Completions, Embeddings, Responses, Images, Audio]),
+            Self::Vllm => Apis::of(&[Chat, Completions, Embeddings, Responses, Audio]),
+            Self::OpenAi | Self::Bedrock | Self::Other => Apis::ALL,
+        }
+    }
 }
 
 /// A provider known by its name alone.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use http::uri::{Authority, Scheme};
 
+use crate::policy::capability::Apis;
 use crate::policy::failure::Kind;
 use crate::policy::settings::{CooldownSettings, RunSettings};
 
@@ -209,6 +210,8 @@ pub struct Provider {
     pub unserved: Option<Unserved>,
     /// The only models it may be asked for, each a name or a pattern with `*`; `None` allows all.
     pub models: Option<Vec<String>>,
+    /// What of the API it speaks.
+    pub endpoints: Apis,
     /// Limits of its own.
     pub timeouts: Timeouts,
 }

@@ -59,6 +59,7 @@ impl ModelTable {
                 json_schema: entry.json_schema,
                 reasoning: entry.reasoning,
                 prefill: entry.prefill,
+                ..Abilities::default()
             };
             for name in entry.names {
                 if known.insert(name.replace('.', "-"), abilities).is_some() {

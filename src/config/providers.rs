@@ -15,6 +15,7 @@ use super::raw::{RawProvider, RawTimeouts};
 use super::resolve::Desk;
 use super::shapes::RawKey;
 use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Timeouts, Unserved};
+use crate::policy::capability::{Api, Apis};
 
 /// Providers by name; `None` where something is wrong, so that chains can still be checked against the name.
 pub(super) type Providers = Vec<(String, Option<Provider>)>;
@@ -98,6 +99,10 @@ impl Desk {
         let headers = self.account(place, &site.headers, account);
         let models = self.allowed(&place.at("models"), raw.models);
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
+        // Own address, own rules: what answers there is only known by trying.
+        let usual = site.known.filter(|_| raw.base_url.is_none()).map(|known| known.family.endpoints());
+        let endpoints = raw.endpoints.as_deref().map(|names| self.endpoints(&place.at("endpoints"), names));
+        let endpoints = endpoints.or(usual).unwrap_or_default();
         let dialect = dialect?;
 
         let any_written = !written.is_empty();
@@ -130,6 +135,7 @@ impl Desk {
             key_order: key_order.unwrap_or_default(),
             unserved,
             models,
+            endpoints,
             timeouts,
         })
     }
@@ -231,6 +237,20 @@ impl Desk {
 
     pub(super) fn key_order(&mut self, place: &Place, text: &str) -> Option<KeyOrder> {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
+    }
+
+    fn endpoints(&mut self, place: &Place, names: &[String]) -> Apis {
+        let choices = Api::ALL.map(|api| (api.name(), api));
+        let chosen = names.iter().enumerate().filter_map(|(at, name)| self.choose(&place.item(at), name, &choices));
+        let chosen: Vec<Api> = chosen.collect();
+        if names.is_empty() {
+            self.problem(
+                place,
+                "a provider that has no endpoint is of no use",
+                Some("leave it out, or name some".into()),
+            );
+        }
+        Apis::of(&chosen)
     }
 
     fn timeouts(&mut self, place: &Place, raw: &RawTimeouts) -> Timeouts {

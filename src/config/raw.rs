@@ -88,6 +88,7 @@ mirror! {
         models: Option<Vec<String>>,
         quota_group: Option<String>,
         disabled: Option<bool>,
+        endpoints: Option<Vec<String>>,
         timeouts: RawTimeouts,
     }
 

@@ -150,6 +150,7 @@ impl Desk {
                 json_schema: raw.json_schema,
                 reasoning: raw.reasoning,
                 prefill: raw.prefill,
+                ..Abilities::default()
             };
             let place = Place::of(&["models", &name]);
             for (field, size) in [("context_window", raw.context_window), ("max_output", raw.max_output)] {

@@ -70,6 +70,7 @@ impl Desk {
             json_schema: raw.json_schema,
             reasoning: raw.reasoning,
             prefill: raw.prefill,
+            ..Abilities::default()
         };
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! Owns every fact about a vendor's bytes. Refuses to know sockets, slots or cooldowns.
 
+pub mod endpoint;
 pub mod error;
 pub mod hint;
+pub mod multipart;
 pub mod openai_chat;
+pub mod openai_responses;

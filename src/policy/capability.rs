@@ -3,6 +3,86 @@
 //! Owns the comparison of contract section 3.5. Refuses to know requests on the wire (a dialect says
 //! what is needed) and where the model table is kept (the configuration does). Unknown counts as able.
 
+/// A part of OpenAI's API that a provider speaks or does not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Api {
+    /// `/chat/completions`
+    #[default]
+    Chat,
+    /// `/completions`
+    Completions,
+    /// `/embeddings`
+    Embeddings,
+    /// `/moderations`
+    Moderations,
+    /// `/responses`
+    Responses,
+    /// `/images/…`
+    Images,
+    /// `/audio/…`
+    Audio,
+}
+
+impl Api {
+    /// Every part.
+    pub const ALL: [Self; 7] = [
+        Self::Chat,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Moderations,
+        Self::Responses,
+        Self::Images,
+        Self::Audio,
+    ];
+
+    /// The name in the configuration.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Moderations => "moderations",
+            Self::Responses => "responses",
+            Self::Images => "images",
+            Self::Audio => "audio",
+        }
+    }
+}
+
+/// Parts of the API. The default is all of them: what is not known is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Apis(u8);
+
+impl Apis {
+    /// All parts.
+    pub const ALL: Self = Self(u8::MAX);
+
+    /// These parts.
+    #[must_use]
+    pub const fn of(parts: &[Api]) -> Self {
+        let mut set = 0;
+        let mut at = 0;
+        while at < parts.len() {
+            set |= 1 << parts[at] as u8;
+            at += 1;
+        }
+        Self(set)
+    }
+
+    /// Whether `part` is among them.
+    #[must_use]
+    pub const fn has(self, part: Api) -> bool {
+        self.0 & (1 << part as u8) != 0
+    }
+}
+
+impl Default for Apis {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
 /// What one request needs from a model. The default needs nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Needs {
@@ -16,6 +96,10 @@ pub struct Needs {
     pub context_tokens: u64,
     /// The longest answer the client asked for, in tokens.
     pub max_output_tokens: Option<u64>,
+    /// The part of the API that was asked.
+    pub api: Api,
+    /// It builds on what one vendor's account keeps (an earlier response, a file): no other provider has it.
+    pub stateful: bool,
 }
 
 /// What is known about a model; `None` is unknown and counts as able.
@@ -35,10 +119,12 @@ pub struct Abilities {
     pub reasoning: Option<bool>,
     /// Goes on from a last assistant message. Unknown counts as unable (contract section 5).
     pub prefill: Option<bool>,
+    /// What its provider speaks.
+    pub apis: Apis,
 }
 
 impl Abilities {
-    /// What is known here, and what this leaves open from `other`.
+    /// What is known here, and what this leaves open from `other`. Of the API, what both speak.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         Self {
@@ -49,6 +135,7 @@ impl Abilities {
             json_schema: self.json_schema.or(other.json_schema),
             reasoning: self.reasoning.or(other.reasoning),
             prefill: self.prefill.or(other.prefill),
+            apis: Apis(self.apis.0 & other.apis.0),
         }
     }
 }
@@ -78,6 +165,8 @@ pub enum Lack {
     Endpoint,
     /// The model is not the same one, and this kind of request must not change models.
     NotEquivalent,
+    /// The request builds on what another provider's account keeps.
+    Stateful,
 }
 
 impl Lack {
@@ -96,6 +185,7 @@ impl Lack {
             Self::NoKeyForModel => "no_key_for_model",
             Self::Endpoint => "endpoint_not_served",
             Self::NotEquivalent => "not_equivalent",
+            Self::Stateful => "stateful",
         }
     }
 }
@@ -103,6 +193,9 @@ impl Lack {
 /// The first thing a model lacks for a request, or `None` if it may be asked.
 #[must_use]
 pub fn lack(needs: &Needs, abilities: &Abilities) -> Option<Lack> {
+    if !abilities.apis.has(needs.api) {
+        return Some(Lack::Endpoint);
+    }
     let unable = |needed: bool, able: Option<bool>| needed && able == Some(false);
     if unable(needs.vision, abilities.vision) {
         return Some(Lack::Vision);
@@ -134,8 +227,25 @@ mod tests {
             json_schema: true,
             context_tokens: u64::MAX,
             max_output_tokens: Some(u64::MAX),
+            stateful: true,
+            api: Api::Chat,
         };
-        assert_eq!(lack(&needs, &Abilities::default()), None);
+        for api in Api::ALL {
+            assert_eq!(lack(&Needs { api, ..needs }, &Abilities::default()), None);
+        }
+    }
+
+    #[test]
+    fn a_part_of_the_api_that_is_not_spoken_is_a_lack() {
+        let abilities = Abilities { apis: Apis::of(&[Api::Chat, Api::Audio]), ..Abilities::default() };
+        for api in Api::ALL {
+            let spoken = matches!(api, Api::Chat | Api::Audio);
+            assert_eq!(
+                lack(&Needs { api, ..Needs::default() }, &abilities),
+                (!spoken).then_some(Lack::Endpoint),
+                "{api:?}"
+            );
+        }
     }
 
     #[test]

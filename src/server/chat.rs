@@ -21,19 +21,22 @@ use super::late::LateBody;
 use super::plan::{Wishes, plan};
 use super::state::State;
 use super::tail::{Account, LongBody, Tail, count_tokens};
+use crate::dialect::endpoint::Endpoint;
 use crate::dialect::error::redact;
-use crate::dialect::openai_chat::request::{Endpoint, read};
+use crate::dialect::openai_chat::request::read;
+use crate::dialect::{multipart, openai_responses};
 use crate::failover::{Errand, GaveUp, Served};
 use crate::policy::chain::Chain;
 use crate::policy::run::Verdict;
 use crate::stream::gate::{Collected, whole};
 use crate::stream::relay::Relay;
 use crate::upstream::route::shows;
-use crate::upstream::{Answer, Query, Reply};
+use crate::upstream::{Answer, Delivery, Query, Reply};
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const EVENT_STREAM: &str = "text/event-stream";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What the failover layer brings back.
 pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
@@ -80,16 +83,23 @@ async fn accept(
     if !state.client_keys.admit(headers) {
         return Err(ApiError::wrong_key());
     }
-    let wishes = Wishes::read(headers);
-    if !wishes.is_json() {
-        return Err(ApiError::not_json());
-    }
+    let mut wishes = Wishes::read(headers);
+    let boundary = if wishes.is_json() { None } else { Some(wishes.boundary(endpoint)?) };
     let body = read_body(state, wishes.content_length, body).await?;
-    let head = read(&body)?;
+    let mut head = match boundary {
+        None => read(&body)?,
+        Some(boundary) => {
+            wishes.pass_content_type();
+            multipart::read(&body, boundary)?
+        }
+    };
+    if endpoint == Endpoint::Responses {
+        openai_responses::request::complete(&mut head, &body)?;
+    }
     let plan = plan(state, endpoint, &wishes, &head, account.arrived())?;
-    let stream = head.stream;
+    let delivery = Delivery::of(endpoint, head.stream);
     let edit = head.edit;
-    let request = Arc::new(Query { endpoint, body, edit, stream, headers: wishes.passed_on });
+    let request = Arc::new(Query { endpoint, body, edit, delivery, headers: wishes.passed_on });
     Ok(Errand { plan, request, id, arrived: account.arrived() })
 }
 
@@ -155,13 +165,22 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             let headers = headers::whole(state, &told, body.len(), request_id);
             (ReplyBody::full(body), headers, None)
         }
-        Reply::Long { request_id, body } => {
-            let body = LongBody::new(body, lease, account, stall);
-            (ReplyBody::Long(Box::new(body)), passing(state, &told, "application/json"), request_id)
+        Reply::Long { request_id, content_type, body } => {
+            // Between two images, or before the sound goes on, there may be silence for as long as a whole answer takes.
+            let media = account.endpoint().is_media();
+            let patience = if media { stall.max(lease.level().response_timeout) } else { stall };
+            let content_type = content_type.unwrap_or(JSON);
+            let events = content_type.as_bytes().starts_with(EVENT_STREAM.as_bytes());
+            let mut headers = passing(state, &told, content_type);
+            if events {
+                no_buffering(&mut headers);
+            }
+            let body = LongBody::new(body, lease, account, patience);
+            (ReplyBody::Long(Box::new(body)), headers, request_id)
         }
         Reply::Stream { request_id, held } => {
             let relay = Relay::new(held, Tail::new(state, lease, account, id), stall);
-            let mut headers = passing(state, &told, EVENT_STREAM);
+            let mut headers = passing(state, &told, HeaderValue::from_static(EVENT_STREAM));
             no_buffering(&mut headers);
             (ReplyBody::Stream(Box::pin(relay)), headers, request_id)
         }
@@ -175,10 +194,10 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
 }
 
 /// The headers of an answer that is passed on as it comes.
-fn passing(state: &State, told: &Told<'_>, content_type: &'static str) -> HeaderMap {
+fn passing(state: &State, told: &Told<'_>, content_type: HeaderValue) -> HeaderMap {
     // Enough for all of them: a map that grows costs more than it holds.
     let mut headers = HeaderMap::with_capacity(16);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CONTENT_TYPE, content_type);
     stamp(&mut headers, state, told);
     headers
 }

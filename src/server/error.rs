@@ -73,6 +73,16 @@ impl ApiError {
         )
     }
 
+    /// The body of an endpoint that takes forms is neither a form nor JSON.
+    #[must_use]
+    pub fn no_form() -> Self {
+        Self::request(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_content_type",
+            "the body must be a form: send `content-type: multipart/form-data; boundary=...`, or JSON",
+        )
+    }
+
     /// The body is longer than `most` bytes.
     #[must_use]
     pub fn too_long(most: usize) -> Self {
@@ -109,15 +119,22 @@ impl ApiError {
             Lack::NoKey => "has a key in this gateway's configuration",
             Lack::Disabled => "is switched on in this gateway's configuration",
             Lack::NoKeyForModel => "has a key that may be used for this model",
-            Lack::Dialect | Lack::Endpoint => "can be served by this version of the gateway",
+            Lack::Dialect => "can be served by this version of the gateway",
+            Lack::Endpoint => "is known to have this endpoint; a provider that does says so in its `endpoints` setting",
             Lack::NotEquivalent => "is marked as equivalent",
+            Lack::Stateful => "is at the provider that keeps what this request builds on",
         };
         let status = match lack {
-            Lack::Dialect | Lack::Endpoint => StatusCode::NOT_IMPLEMENTED,
+            Lack::Dialect => StatusCode::NOT_IMPLEMENTED,
             Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel => StatusCode::SERVICE_UNAVAILABLE,
-            Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => {
-                StatusCode::BAD_REQUEST
-            }
+            Lack::Vision
+            | Lack::Tools
+            | Lack::JsonSchema
+            | Lack::Context
+            | Lack::MaxOutput
+            | Lack::Endpoint
+            | Lack::NotEquivalent
+            | Lack::Stateful => StatusCode::BAD_REQUEST,
         };
         Self::request(status, lack.name(), format!("no target of `{chain}` {why}"))
     }

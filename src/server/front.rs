@@ -20,7 +20,7 @@ use super::error::ApiError;
 use super::headers::stamp_id;
 use super::state::State;
 use super::{chat, models, ops};
-use crate::dialect::openai_chat::request::Endpoint;
+use crate::dialect::endpoint::Endpoint;
 
 /// The service of one connection after another.
 #[derive(Clone)]
@@ -85,6 +85,13 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/completions" => Some(Endpoint::Completions),
         "/embeddings" => Some(Endpoint::Embeddings),
         "/moderations" => Some(Endpoint::Moderations),
+        "/responses" => Some(Endpoint::Responses),
+        "/images/generations" => Some(Endpoint::ImageGenerations),
+        "/images/edits" => Some(Endpoint::ImageEdits),
+        "/images/variations" => Some(Endpoint::ImageVariations),
+        "/audio/speech" => Some(Endpoint::Speech),
+        "/audio/transcriptions" => Some(Endpoint::Transcriptions),
+        "/audio/translations" => Some(Endpoint::Translations),
         _ => None,
     }
 }
@@ -138,7 +145,13 @@ async fn not_found(request: Request<axum::body::Body>) -> axum::response::Respon
     if endpoint(request.uri().path()).is_some() {
         return wrong_method(request).await;
     }
-    let path: String = request.uri().path().chars().take(200).collect();
+    let path = request.uri().path();
+    if path.strip_prefix("/v1").unwrap_or(path).starts_with("/responses/") {
+        let message = "stored responses are not served: they are in the account of the vendor that made them, and this \
+                       gateway does not know which; it serves POST /v1/responses";
+        return routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message));
+    }
+    let path: String = path.chars().take(200).collect();
     let message = format!("there is no {} {path}; point your SDK's base URL at this server's /v1", request.method());
     routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message))
 }

@@ -16,8 +16,8 @@ use tokio::time::Sleep;
 use super::chat::{Walk, composed};
 use super::state::State;
 use super::tail::{Account, Tail};
-use crate::dialect::openai_chat::stream::error_event;
 use crate::stream::relay::Relay;
+use crate::stream::spoken::Spoken;
 use crate::upstream::{AnswerBody, Reply};
 
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -34,6 +34,7 @@ enum Phase {
 pub struct LateBody {
     state: Arc<State>,
     id: u64,
+    spoken: Spoken,
     phase: Phase,
     next_comment: Pin<Box<Sleep>>,
 }
@@ -44,7 +45,8 @@ impl LateBody {
     pub fn new(state: &Arc<State>, walk: Walk, account: Account, id: u64) -> Self {
         // The first comment goes out with the headers.
         let next_comment = Box::pin(tokio::time::sleep(Duration::ZERO));
-        Self { state: Arc::clone(state), id, phase: Phase::Waiting(walk, Some(account)), next_comment }
+        let spoken = Spoken::at(account.endpoint());
+        Self { state: Arc::clone(state), id, spoken, phase: Phase::Waiting(walk, Some(account)), next_comment }
     }
 
     /// The end of the walk: a stream, or the bytes of an error event.
@@ -62,11 +64,11 @@ impl LateBody {
                     return Poll::Ready(None);
                 }
                 // A stream was asked for, and the exchange gives nothing else then.
-                _ => error_event("the provider did not stream", "server_error", "server_error"),
+                _ => self.spoken.refusal(self.id, "the provider did not stream", "server_error", "server_error"),
             },
             Err(gave_up) => {
                 let error = composed(&self.state, &gave_up);
-                error_event(&error.message, error.kind, error.code)
+                self.spoken.refusal(self.id, &error.message, error.kind, error.code)
             }
         };
         Poll::Ready(Some(error))

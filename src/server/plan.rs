@@ -5,11 +5,14 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::error::ApiError;
 use super::state::State;
-use crate::dialect::openai_chat::request::{BadRequest, Endpoint, Head};
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::multipart;
+use crate::dialect::openai_chat::request::{BadRequest, Head};
+use crate::policy::capability::Needs;
 use crate::policy::chain::Choice;
 use crate::policy::run::{MAX_LEVELS, Plan};
 use crate::policy::time::Instant;
@@ -74,6 +77,26 @@ impl<'a> Wishes<'a> {
     }
 }
 
+impl<'a> Wishes<'a> {
+    /// What divides the parts of a body that is a form.
+    ///
+    /// # Errors
+    /// The endpoint takes no forms, or the body is announced as something else than a form.
+    pub fn boundary(&self, endpoint: Endpoint) -> Result<&'a str, ApiError> {
+        if !endpoint.takes_forms() {
+            return Err(ApiError::not_json());
+        }
+        self.content_type.and_then(|value| multipart::boundary(value.to_str().ok()?)).ok_or_else(ApiError::no_form)
+    }
+
+    /// The vendor must know the boundary, too.
+    pub fn pass_content_type(&mut self) {
+        if let Some(value) = self.content_type {
+            self.passed_on.insert(header::CONTENT_TYPE, value.clone());
+        }
+    }
+}
+
 /// Makes the plan of a request.
 ///
 /// # Errors
@@ -92,8 +115,9 @@ pub fn plan(
         start: choice.start,
         key: choice.key,
         session: session(wishes, head),
-        needs: head.needs,
-        stream: head.stream,
+        needs: Needs { api: endpoint.api(), ..head.needs },
+        // Images and sound take their time to the first byte, streamed or not.
+        stream: head.stream && !endpoint.is_media(),
         same_model: endpoint == Endpoint::Embeddings,
         deadline,
     })
@@ -114,8 +138,7 @@ fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes<'_>, head: &Head<'_
     }
     let model = head.model.as_deref().ok_or_else(BadRequest::missing_model)?;
     let choice = resolve(model)?;
-    // Moderation falls back only along a chain that was asked for by its name.
-    let strict = strict || (endpoint == Endpoint::Moderations && *choice.chain.name != *model);
+    let strict = strict || (endpoint.needs_own_chain() && *choice.chain.name != *model);
     Ok(if strict { choice.strict() } else { choice })
 }
 

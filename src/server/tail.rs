@@ -13,14 +13,13 @@ use tokio::time::Sleep;
 
 use super::body::BoxError;
 use super::state::State;
-use crate::dialect::openai_chat::request::Endpoint;
+use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_chat::response::Usage;
-use crate::dialect::openai_chat::stream::error_event;
 use crate::failover::Lease;
 use crate::policy::failure::{Failure, Kind, Scope};
 use crate::policy::time::Instant;
 use crate::stream::gate::Rest;
-use crate::stream::relay::{Break, End, Ending};
+use crate::stream::relay::{Break, Complaint, End, Ending};
 use crate::stream::tap::Tally;
 use crate::upstream::AnswerBody;
 
@@ -43,6 +42,12 @@ impl Account {
     #[must_use]
     pub const fn arrived(&self) -> Instant {
         self.arrived
+    }
+
+    /// Which endpoint it asked.
+    #[must_use]
+    pub const fn endpoint(&self) -> Endpoint {
+        self.endpoint
     }
 }
 
@@ -69,7 +74,7 @@ impl Tail {
         Self { state: Arc::clone(state), lease: Some(lease), account: Some(account), id }
     }
 
-    fn failed(&mut self, lease: Lease, failure: Failure, message: &str) -> Bytes {
+    fn failed(&mut self, lease: Lease, failure: Failure, message: String) -> Complaint {
         let name = self.state.names.slot(lease.slot());
         tracing::warn!(
             request = %format_args!("{:016x}", self.id),
@@ -79,7 +84,7 @@ impl Tail {
             "stream broken"
         );
         let _settled = lease.fail(&failure);
-        error_event(message, "server_error", failure.kind.name())
+        Complaint { message, code: failure.kind.name() }
     }
 }
 
@@ -88,20 +93,20 @@ fn elapsed_ms(state: &State, account: &Account) -> u64 {
 }
 
 impl Ending for Tail {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes> {
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
         let lease = self.lease.take()?;
         if tally.malformed > 0 {
             self.state.metrics.malformed.inc_by(u64::from(tally.malformed));
         }
         count_tokens(&self.state, &lease, tally.usage);
-        let event = match end {
+        let complaint = match end {
             End::Complete => {
                 lease.complete();
                 None
             }
             End::Broken(how) => {
                 let failure = Failure::new(Kind::BrokenStream).with_status(200);
-                Some(self.failed(lease, failure, how.message()))
+                Some(self.failed(lease, failure, how.message().to_owned()))
             }
             End::Error(data) => {
                 let (failure, words) = self.state.exchange.judge_event(lease.slot(), &data);
@@ -112,11 +117,11 @@ impl Ending for Tail {
                     failure
                 };
                 let message = format!("the provider reported an error in its stream: {words}");
-                Some(self.failed(lease, failure, &message))
+                Some(self.failed(lease, failure, message))
             }
         };
         self.account = None;
-        event
+        complaint
     }
 }
 

@@ -6,6 +6,7 @@
 use std::io;
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::time::sleep;
 
 use super::answer::Reply;
@@ -70,6 +71,21 @@ impl Job {
         }
     }
 
+    /// Whether events go by names.
+    fn is_named(&self) -> bool {
+        matches!(self.reply, Reply::Events { named: true, .. })
+    }
+
+    /// One SSE event.
+    fn event(&self, data: &str) -> Vec<u8> {
+        let named =
+            || serde_json::from_str::<Value>(data).ok().and_then(|event| Some(event["type"].as_str()?.to_owned()));
+        match self.is_named().then(named).flatten() {
+            Some(name) => format!("event: {name}\ndata: {data}\n\n").into_bytes(),
+            None => format!("data: {data}\n\n").into_bytes(),
+        }
+    }
+
     fn headers(&self) -> Vec<(String, String)> {
         let mut headers = vec![("x-request-id".to_owned(), self.request_id.clone())];
         if let Some(after) = &self.fault.retry_after {
@@ -107,20 +123,21 @@ pub(super) async fn perform(wire: &mut Wire<'_>, job: &Job) -> io::Result<End> {
         return whole(wire, job, 200, JSON, body.as_bytes()).await;
     }
     match (&job.reply, &fault.error_in_stream) {
-        (Reply::Whole { status: 200, .. }, Some(error)) => {
+        (Reply::Whole { status: 200, .. } | Reply::Media { .. }, Some(error)) => {
             let body = errors::embedded(&error.body, &job.last4).to_string();
             whole(wire, job, 200, JSON, body.as_bytes()).await
         }
         (Reply::Whole { status, body }, _) => whole(wire, job, *status, JSON, body.as_bytes()).await,
-        (Reply::Events { preamble, content, finish, usage }, _) => {
-            let tail = tail(fault, finish, usage.as_deref());
+        (Reply::Media { kind, body }, _) => whole(wire, job, 200, kind, body).await,
+        (Reply::Events { preamble, content, finish, usage, named }, _) => {
+            let tail = tail(fault, finish, usage.as_deref(), *named);
             if fault.gzip || fault.wrong_length.is_some() {
                 // Both need to know the whole body.
                 let all = preamble.iter().chain(content).map(String::as_str).chain(tail);
-                let body: Vec<u8> = all.flat_map(event).collect();
+                let body: Vec<u8> = all.flat_map(|data| job.event(data)).collect();
                 return whole(wire, job, 200, EVENTS, &body).await;
             }
-            events(wire, job, preamble.as_deref(), content, &tail).await
+            events(wire, job, preamble, content, &tail).await
         }
     }
 }
@@ -159,7 +176,8 @@ async fn endless_headers(wire: &mut Wire<'_>) -> io::Result<End> {
 async fn garbage(wire: &mut Wire<'_>, job: &Job, what: Garbage) -> io::Result<End> {
     let healthy = match &job.reply {
         Reply::Whole { body, .. } => body.as_str(),
-        Reply::Events { content, finish, .. } => content.first().unwrap_or(finish),
+        Reply::Events { content, .. } => content.first().map_or("", String::as_str),
+        Reply::Media { .. } => "",
     };
     let half = healthy.get(..healthy.len() / 2).unwrap_or("{\"id\":");
     let text = match what {
@@ -175,7 +193,7 @@ async fn garbage(wire: &mut Wire<'_>, job: &Job, what: Garbage) -> io::Result<En
         Garbage::HalfJson => half,
     };
     if job.streams {
-        whole(wire, job, 200, EVENTS, &event(text)).await
+        whole(wire, job, 200, EVENTS, &job.event(text)).await
     } else {
         whole(wire, job, 200, JSON, text.as_bytes()).await
     }
@@ -220,23 +238,18 @@ async fn whole(wire: &mut Wire<'_>, job: &Job, status: u16, kind: &str, body: &[
     Ok(if off_by == 0 { End::Keep } else { End::Close })
 }
 
-/// One SSE event.
-fn event(data: &str) -> Vec<u8> {
-    format!("data: {data}\n\n").into_bytes()
-}
-
 /// The data of the events after the content.
-fn tail<'a>(fault: &Fault, finish: &'a str, usage: Option<&'a str>) -> Vec<&'a str> {
-    let finish = (!fault.no_finish).then_some(finish);
-    let done = (!fault.no_done).then_some("[DONE]");
-    finish.into_iter().chain(usage).chain(done).collect()
+fn tail<'a>(fault: &Fault, finish: &'a [String], usage: Option<&'a str>, named: bool) -> Vec<&'a str> {
+    let finish = if fault.no_finish { &[] } else { finish };
+    let done = (!fault.no_done && !named).then_some("[DONE]");
+    finish.iter().map(String::as_str).chain(usage).chain(done).collect()
 }
 
 /// A stream: each event is one chunk and one write.
 async fn events(
     wire: &mut Wire<'_>,
     job: &Job,
-    preamble: Option<&str>,
+    preamble: &[String],
     content: &[String],
     tail: &[&str],
 ) -> io::Result<End> {
@@ -248,8 +261,8 @@ async fn events(
         return halt(wire, stop, fault.keepalive_ms).await;
     }
     let first_is_error = fault.error_in_stream.as_ref().is_some_and(|e| e.after_chunks == 0);
-    if let Some(preamble) = preamble.filter(|_| !first_is_error) {
-        wire.chunk(&event(preamble)).await?;
+    for data in preamble.iter().filter(|_| !first_is_error) {
+        wire.chunk(&job.event(data)).await?;
     }
     wait_for_content(wire, fault).await?;
     for (at, data) in content.iter().enumerate() {
@@ -259,14 +272,14 @@ async fn events(
         if let Some(end) = interrupt(wire, job, at, content.len(), data).await? {
             return Ok(end);
         }
-        wire.chunk(&event(data)).await?;
+        wire.chunk(&job.event(data)).await?;
     }
     // A number of chunks beyond the last one means after the last one.
     if let Some(end) = interrupt(wire, job, content.len(), content.len(), "").await? {
         return Ok(end);
     }
     for data in tail {
-        wire.chunk(&event(data)).await?;
+        wire.chunk(&job.event(data)).await?;
     }
     wire.send(b"0\r\n\r\n").await?;
     Ok(End::Keep)
@@ -289,10 +302,12 @@ async fn interrupt(wire: &mut Wire<'_>, job: &Job, at: usize, total: usize, next
     let fault = &job.fault;
     let here = |after: Option<u32>| after.is_some_and(|n| (n as usize).min(total) == at);
     if here(fault.malformed_after_chunks) {
-        wire.chunk(&event("{\"id\": oops")).await?;
+        wire.chunk(&job.event("{\"id\": oops")).await?;
     }
     if let Some(error) = fault.error_in_stream.as_ref().filter(|e| here(Some(e.after_chunks))) {
-        wire.chunk(&event(&errors::embedded(&error.body, &job.last4).to_string())).await?;
+        let body = errors::embedded(&error.body, &job.last4);
+        let body = if job.is_named() { errors::event(&body) } else { body };
+        wire.chunk(&job.event(&body.to_string())).await?;
         wire.send(b"0\r\n\r\n").await?;
         return Ok(Some(End::Keep));
     }
@@ -304,7 +319,7 @@ async fn interrupt(wire: &mut Wire<'_>, job: &Job, at: usize, total: usize, next
     }
     match job.stop_at(Point::MidBody) {
         Some(stop) if at == total / 2 => {
-            let chunk = chunk(&event(next));
+            let chunk = chunk(&job.event(next));
             wire.send(chunk.get(..chunk.len() / 2).unwrap_or_default()).await?;
             // Comments inside a half chunk would repair it.
             halt(wire, stop, None).await.map(Some)

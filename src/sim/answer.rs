@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 use super::ask::{Ask, Endpoint};
 use super::encode::{base64, mix};
 use super::errors;
+use super::{media, responses};
 
 /// Seconds since the epoch in every answer: fixed, so that runs can be compared.
-const CREATED: u64 = 1_760_000_000;
+pub(super) const CREATED: u64 = 1_760_000_000;
 /// Length of an embedding when the request names none.
 const DIMENSIONS: usize = 16;
 
@@ -29,8 +30,23 @@ pub(super) struct Who {
 /// An answer before it is put on the wire. Streams hold the data of their events.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
-    Whole { status: u16, body: String },
-    Events { preamble: Option<String>, content: Vec<String>, finish: String, usage: Option<String> },
+    Whole {
+        status: u16,
+        body: String,
+    },
+    /// `named`: each event goes by the name of its `type`, and there is no `[DONE]`.
+    Events {
+        preamble: Vec<String>,
+        content: Vec<String>,
+        finish: Vec<String>,
+        usage: Option<String>,
+        named: bool,
+    },
+    /// Something else than JSON, with its content type.
+    Media {
+        kind: &'static str,
+        body: Vec<u8>,
+    },
 }
 
 /// The text that a healthy simulator answers with: first who it is, then filling, in `chunks` pieces.
@@ -50,6 +66,11 @@ pub(super) fn reply(endpoint: &Endpoint, ask: &Ask, who: &Who, models: &[String]
         Endpoint::Completions => whole(completion(ask, who)),
         Endpoint::Embeddings => whole(embeddings(ask, who)),
         Endpoint::Moderations => whole(moderations(ask, who)),
+        Endpoint::Responses if ask.streams() => responses::stream(ask, who),
+        Endpoint::Responses => whole(responses::response(ask, who)),
+        Endpoint::Images => media::image(ask, who),
+        Endpoint::Speech => media::speech(ask, who),
+        Endpoint::Heard => media::heard(ask, who),
         Endpoint::Models => {
             let list: Vec<Value> = models.iter().map(|id| model(id, who)).collect();
             whole(json!({ "object": "list", "data": list }))
@@ -70,11 +91,14 @@ fn model(id: &str, who: &Who) -> Value {
 }
 
 /// What the assistant says, in pieces: text or JSON, as the response format wants.
-fn said(ask: &Ask, who: &Who) -> Vec<String> {
+pub(super) fn said(ask: &Ask, who: &Who) -> Vec<String> {
     let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
-    let json = match ask.response_format.get("type").and_then(Value::as_str) {
+    // Chat's response format wraps the schema, that of Responses does not.
+    let format = ask.text.get("format").unwrap_or(&ask.response_format);
+    let schema = || format.pointer("/json_schema/schema").or_else(|| format.get("schema")).unwrap_or(&Value::Null);
+    let json = match format.get("type").and_then(Value::as_str) {
         Some("json_object") => json!({ "answer": text.concat() }),
-        Some("json_schema") => example(ask.response_format.pointer("/json_schema/schema").unwrap_or(&Value::Null)),
+        Some("json_schema") => example(schema()),
         _ => return text,
     };
     split(&json.to_string(), who.chunks)
@@ -132,10 +156,11 @@ fn chat_stream(ask: &Ask, who: &Who) -> Reply {
         (json!({ "role": "assistant", "content": "", "refusal": null }), "stop")
     };
     Reply::Events {
-        preamble: Some(delta(role, None)),
+        preamble: vec![delta(role, None)],
         content,
-        finish: delta(json!({}), Some(finish)),
+        finish: vec![delta(json!({}), Some(finish))],
         usage: wants_usage.then(|| frame(json!([]), usage(who))),
+        named: false,
     }
 }
 
@@ -159,10 +184,11 @@ fn completion_stream(ask: &Ask, who: &Who) -> Reply {
     last["choices"] = json!([]);
     last["usage"] = usage(who);
     Reply::Events {
-        preamble: None,
+        preamble: Vec::new(),
         content: text.iter().map(|piece| completion_frame(ask, who, piece, None).to_string()).collect(),
-        finish: completion_frame(ask, who, "", Some("stop")).to_string(),
+        finish: vec![completion_frame(ask, who, "", Some("stop")).to_string()],
         usage: ask.wants_usage().then(|| last.to_string()),
+        named: false,
     }
 }
 
@@ -224,11 +250,11 @@ fn chat_id(who: &Who) -> String {
     format!("chatcmpl-sim{:08}", who.number)
 }
 
-fn call_id(who: &Who) -> String {
+pub(super) fn call_id(who: &Who) -> String {
     format!("call_sim{:08}", who.number)
 }
 
-fn tokens(who: &Who) -> usize {
+pub(super) fn tokens(who: &Who) -> usize {
     who.body_len.div_ceil(4).max(1)
 }
 
@@ -242,7 +268,7 @@ fn usage(who: &Who) -> Value {
     })
 }
 
-fn arguments(function: &Value) -> String {
+pub(super) fn arguments(function: &Value) -> String {
     let example = example(function.get("parameters").unwrap_or(&Value::Null));
     if example.is_object() { example.to_string() } else { "{}".to_owned() }
 }
@@ -267,7 +293,7 @@ fn example(schema: &Value) -> Value {
 }
 
 /// `text` in at most `parts` pieces that are not empty, cut between characters.
-fn split(text: &str, parts: u32) -> Vec<String> {
+pub(super) fn split(text: &str, parts: u32) -> Vec<String> {
     let letters: Vec<char> = text.chars().collect();
     let size = letters.len().div_ceil(parts.max(1) as usize).max(1);
     letters.chunks(size).map(|piece| piece.iter().collect()).collect()

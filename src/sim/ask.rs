@@ -13,6 +13,11 @@ pub(super) enum Endpoint {
     Completions,
     Embeddings,
     Moderations,
+    Responses,
+    Images,
+    Speech,
+    /// Transcriptions and translations.
+    Heard,
     Models,
     Model(String),
     Unknown,
@@ -21,7 +26,19 @@ pub(super) enum Endpoint {
 /// Where a path leads: provider (`default` without one) and endpoint.
 pub(super) fn route(method: &Method, path: &str) -> (String, Endpoint) {
     let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    let bare = matches!(first, "" | "v1" | "api" | "chat" | "completions" | "embeddings" | "moderations" | "models");
+    let bare = matches!(
+        first,
+        "" | "v1"
+            | "api"
+            | "chat"
+            | "completions"
+            | "embeddings"
+            | "moderations"
+            | "models"
+            | "responses"
+            | "images"
+            | "audio"
+    );
     let provider = if bare { "default" } else { first };
     let endpoint = if *method == Method::GET {
         match path.split_once("/models") {
@@ -39,6 +56,14 @@ pub(super) fn route(method: &Method, path: &str) -> (String, Endpoint) {
         Endpoint::Embeddings
     } else if path.ends_with("/moderations") {
         Endpoint::Moderations
+    } else if path.ends_with("/responses") {
+        Endpoint::Responses
+    } else if ["/images/generations", "/images/edits", "/images/variations"].iter().any(|end| path.ends_with(end)) {
+        Endpoint::Images
+    } else if path.ends_with("/audio/speech") {
+        Endpoint::Speech
+    } else if path.ends_with("/audio/transcriptions") || path.ends_with("/audio/translations") {
+        Endpoint::Heard
     } else {
         Endpoint::Unknown
     };
@@ -88,6 +113,13 @@ pub(super) struct Ask {
     pub input: Value,
     pub dimensions: Option<usize>,
     pub encoding_format: Option<String>,
+    /// Of Responses: the format of the text.
+    pub text: Value,
+    /// Of speech.
+    pub stream_format: Option<String>,
+    /// Of a form: the bytes of its files.
+    #[serde(skip)]
+    pub file_len: usize,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -106,7 +138,7 @@ pub(super) struct Message {
 impl Ask {
     /// Whether the answer is a stream.
     pub(super) fn streams(&self) -> bool {
-        self.stream.unwrap_or(false)
+        self.stream.unwrap_or(false) || self.stream_format.as_deref() == Some("sse")
     }
 
     /// Whether a stream ends with a usage chunk.
@@ -119,8 +151,19 @@ impl Ask {
         if self.tool_choice == "none" || self.messages.last().is_some_and(|m| m.role == "tool") {
             return None;
         }
-        let mut functions = self.tools.iter().flatten().filter_map(|tool| tool.get("function"));
-        match self.tool_choice.pointer("/function/name") {
+        if self
+            .input
+            .as_array()
+            .and_then(|items| items.last())
+            .is_some_and(|item| item["type"] == "function_call_output")
+        {
+            return None;
+        }
+        // Chat wraps a function, Responses does not.
+        let function = |tool: &'_ Value| tool.get("function").is_some() || tool["type"] == "function";
+        let tools = self.tools.iter().flatten().filter(|tool| function(tool));
+        let mut functions = tools.map(|tool| tool.get("function").unwrap_or(tool));
+        match self.tool_choice.pointer("/function/name").or_else(|| self.tool_choice.get("name")) {
             Some(name) => functions.find(|f| f.get("name") == Some(name)),
             None => functions.next(),
         }
@@ -137,7 +180,8 @@ mod tests {
         assert_eq!(post("/openai/v1/chat/completions"), ("openai".to_owned(), Endpoint::Chat));
         assert_eq!(post("/openrouter/api/v1/chat/completions"), ("openrouter".to_owned(), Endpoint::Chat));
         assert_eq!(post("/v1/completions"), ("default".to_owned(), Endpoint::Completions));
-        assert_eq!(post("/v1/audio/speech").1, Endpoint::Unknown);
+        assert_eq!(post("/v1/audio/speech").1, Endpoint::Speech);
+        assert_eq!(post("/v1/responses/resp_1/cancel").1, Endpoint::Unknown);
         let get = |path: &str| route(&Method::GET, path);
         assert_eq!(get("/openai/v1/models").1, Endpoint::Models);
         assert_eq!(get("/x/v1/models/a/b").1, Endpoint::Model("a/b".to_owned()));

@@ -30,6 +30,16 @@ pub(super) fn embedded(body: &Value, last4: &str) -> Value {
     }
 }
 
+/// An error as an event of a stream whose events have names: told there without its envelope.
+pub(super) fn event(body: &Value) -> Value {
+    let mut event = body.get("error").filter(|error| error.is_object()).unwrap_or(body).clone();
+    if event.is_object() {
+        event["type"] = "error".into();
+        event["sequence_number"] = 0.into();
+    }
+    event
+}
+
 /// The usual error of a status.
 pub(super) fn usual(status: u16, last4: &str) -> Value {
     match status {

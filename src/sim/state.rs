@@ -13,6 +13,7 @@ use super::act::Job;
 use super::answer::{self, Reply, Who};
 use super::ask::{self, Ask, Endpoint};
 use super::errors;
+use super::form;
 use super::http1::Request;
 use super::pick::{Picked, Picker, Subject};
 use super::script::{Fault, Script};
@@ -158,8 +159,10 @@ impl State {
 
 /// What the body asks, or the refusal of a body that asks nothing.
 fn understand(endpoint: &Endpoint, request: &Request) -> (Ask, Option<Reply>) {
-    let needs_body =
-        matches!(endpoint, Endpoint::Chat | Endpoint::Completions | Endpoint::Embeddings | Endpoint::Moderations);
+    let needs_body = !matches!(endpoint, Endpoint::Models | Endpoint::Model(_) | Endpoint::Unknown);
+    if let Some(ask) = form::ask(&request.headers, &request.body) {
+        return (ask, None);
+    }
     match serde_json::from_slice::<Ask>(&request.body) {
         Ok(ask) if ask.model.is_empty() && needs_body && *endpoint != Endpoint::Moderations => {
             (ask, Some(answer::refuse(400, "you must provide a model parameter")))

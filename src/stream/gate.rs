@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt;
 use smallvec::SmallVec;
 
+use super::spoken::Spoken;
 use super::tap::{Judged, Stop, Tap};
 use crate::clock;
 use crate::framing::sse::Block;
@@ -88,12 +89,12 @@ impl<E: fmt::Debug> fmt::Debug for GateError<E> {
 ///
 /// # Errors
 /// An error event, the end of the body, a broken connection, or something that is no event stream: before any content.
-pub async fn hold<B>(mut body: B, limits: &GateLimits) -> Result<Held<B>, GateError<B::Error>>
+pub async fn hold<B>(mut body: B, limits: &GateLimits, spoken: Spoken) -> Result<Held<B>, GateError<B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let commit = Commit::new(limits.held_bytes);
-    let mut tap = Tap::new(limits.frame_bytes);
+    let mut tap = Tap::new(limits.frame_bytes, spoken);
     let mut chunks = Chunks::new();
     let mut held = 0;
     let mut begun = false;
@@ -148,7 +149,7 @@ pub(super) fn closed(bytes: Bytes, tap: &Tap) -> Chunks {
     if !bytes.is_empty() {
         let blank = bytes.iter().all(|byte| matches!(byte, b'\n' | b'\r'));
         chunks.push(bytes);
-        if !blank && !tap.done() {
+        if !blank && !tap.ends_bare() {
             chunks.push(Bytes::from_static(b"\n\n"));
         }
     }
@@ -232,6 +233,12 @@ pub struct Rest<B> {
 }
 
 impl<B> Rest<B> {
+    /// What was read of it, in pieces.
+    #[must_use]
+    pub fn read(&self) -> &[Bytes] {
+        self.chunks.as_slice()
+    }
+
     /// The first byte that is no white space, of what was read.
     #[must_use]
     pub fn begins(&self) -> Option<u8> {

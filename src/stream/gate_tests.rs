@@ -12,7 +12,7 @@ const ERROR: &str = "data: {\"error\":{\"message\":\"sk-secret\"}}\n\n";
 type Gated = Result<Held<Script>, GateError<&'static str>>;
 
 async fn gate(chunks: &[&str]) -> Gated {
-    hold(Script::chunks(chunks), &GateLimits::default()).await
+    hold(Script::chunks(chunks), &GateLimits::default(), Spoken::Chat).await
 }
 
 fn held(gated: Gated) -> (Why, Vec<u8>) {
@@ -69,7 +69,8 @@ async fn an_empty_answer_that_ended_is_an_answer() {
 async fn an_end_before_content_tells_how_long_it_was_silent() {
     for chunk in [ROLE, ": keep-alive\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"half"] {
         let acts = [send(chunk.as_bytes()), Act::Pause(Duration::from_secs(7))];
-        let GateError::Ended { silent } = failed(hold(Script::new(acts), &GateLimits::default()).await) else {
+        let GateError::Ended { silent } = failed(hold(Script::new(acts), &GateLimits::default(), Spoken::Chat).await)
+        else {
             unreachable!("it ended")
         };
         assert_eq!(silent, Duration::from_secs(7));
@@ -79,7 +80,7 @@ async fn an_end_before_content_tells_how_long_it_was_silent() {
 
 #[tokio::test]
 async fn a_reset_and_what_is_no_stream() {
-    let gated = hold(Script::new([send(ROLE.as_bytes()), Act::Break]), &GateLimits::default()).await;
+    let gated = hold(Script::new([send(ROLE.as_bytes()), Act::Break]), &GateLimits::default(), Spoken::Chat).await;
     assert!(matches!(failed(gated), GateError::Broken("reset")));
     for (chunks, body) in [(vec!["\n{\"error\":", "{}}"], "\n{\"error\":{}}"), (vec!["<html>"], "<html>")] {
         let GateError::NotSse(bytes) = failed(gate(&chunks).await) else { unreachable!("{body}") };
@@ -90,10 +91,10 @@ async fn a_reset_and_what_is_no_stream() {
 #[tokio::test]
 async fn the_bound_commits() {
     let limits = GateLimits { held_bytes: 2 * ROLE.len(), ..GateLimits::default() };
-    let (why, bytes) = held(hold(Script::chunks([ROLE, ROLE, ROLE, ERROR]), &limits).await);
+    let (why, bytes) = held(hold(Script::chunks([ROLE, ROLE, ROLE, ERROR]), &limits, Spoken::Chat).await);
     assert_eq!((why, bytes.len()), (Why::Full, 3 * ROLE.len()));
     let half = format!("data: {}", "x".repeat(3 * ROLE.len()));
-    let (why, bytes) = held(hold(Script::chunks([half]), &limits).await);
+    let (why, bytes) = held(hold(Script::chunks([half]), &limits, Spoken::Chat).await);
     assert_eq!((why, bytes.len()), (Why::Full, 0), "half a frame counts, but it waits for its end");
 }
 

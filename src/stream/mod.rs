@@ -2,6 +2,7 @@
 
 pub mod gate;
 pub mod relay;
+pub mod spoken;
 pub mod tap;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! on in pieces all the same; then a blank line closes it before the error event.)
 //!
 //! A stream ends in one of three ways (contract section 5, `error`): complete, with `[DONE]` added if only that is
-//! missing; broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the
+//! missing (a response's last event needs none); broken, with one error event and no `[DONE]`; or with the vendor's error event, in whose place the
 //! gateway's own goes out. Owns the upstream body: dropping the relay cancels it. Refuses to know slots: an
 //! [`Ending`] hears how it went.
 
@@ -23,7 +23,7 @@ use tokio::time::{Instant, Sleep};
 use super::gate::{Held, closed};
 use super::tap::{Passed, Stop, Tally, Tap};
 use crate::clock;
-use crate::dialect::openai_chat::stream::{DONE, error_event};
+use crate::dialect::openai_chat::stream::DONE;
 use crate::framing::sse::Block;
 
 /// How long an upstream may keep the connection open after `[DONE]` before it is hung up on.
@@ -63,12 +63,21 @@ impl Break {
     }
 }
 
+/// What a client is told of a stream that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// In words: nothing of a vendor's text belongs in them unredacted.
+    pub message: String,
+    /// In one word.
+    pub code: &'static str,
+}
+
 /// Hears how a stream ended. A relay that is dropped before says nothing: the ending is dropped with it, which means
 /// that the client went away.
 pub trait Ending {
     /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return
-    /// the error event for the client (one whole frame); `None` takes the relay's own words.
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes>;
+    /// what the client is told; `None` takes the relay's own words.
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint>;
 }
 
 enum State {
@@ -279,8 +288,10 @@ where
             End::Broken(how) => (how.message(), "broken_stream"),
             End::Error(_) | End::Complete => ("the provider reported an error in its stream", "upstream_error"),
         };
-        let event =
-            this.ending.end(end, this.tap.tally()).unwrap_or_else(|| error_event(message, "server_error", code));
+        let event = match this.ending.end(end, this.tap.tally()) {
+            Some(complaint) => this.tap.failure(&complaint.message, complaint.code),
+            None => this.tap.failure(message, code),
+        };
         *this.state = State::Last(after_half(this.tap, event));
     }
 }
@@ -320,3 +331,7 @@ where
 #[cfg(test)]
 #[path = "relay_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "responses_tests.rs"]
+mod responses_tests;

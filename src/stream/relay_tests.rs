@@ -7,8 +7,10 @@ use proptest::prelude::*;
 
 use super::super::gate::{GateError, GateLimits, hold};
 use super::super::script::{Act, Script, send};
+use super::super::spoken::Spoken;
 use super::*;
 use crate::dialect::openai_chat::response::Usage;
+use crate::dialect::openai_chat::stream::error_event;
 
 const ROLE: &str =
     "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
@@ -40,7 +42,7 @@ impl Ear {
 }
 
 impl Ending for Ear {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes> {
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
         self.hear(match end {
             End::Complete => Heard::Complete(*tally),
             End::Broken(how) => Heard::Broken(how, *tally),
@@ -59,7 +61,7 @@ impl Drop for Ear {
 /// What the client got, frame by frame, and what the ending heard.
 async fn relay(script: Script, limits: &GateLimits) -> (Vec<Bytes>, Vec<Heard>) {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let held = match hold(script, limits).await {
+    let held = match hold(script, limits, Spoken::Chat).await {
         Ok(held) => held,
         Err(error) => unreachable!("{error:?}"),
     };
@@ -215,7 +217,9 @@ async fn half_of_a_giant_frame_is_closed_before_the_error_event() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_relay_only_drops_its_ending() {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let Ok(held) = hold(Script::chunks([TEXT, TEXT]), &GateLimits::default()).await else { unreachable!("content") };
+    let Ok(held) = hold(Script::chunks([TEXT, TEXT]), &GateLimits::default(), Spoken::Chat).await else {
+        unreachable!("content")
+    };
     let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), STALL));
     assert!(relay.frame().await.is_some());
     drop(relay);
@@ -226,13 +230,16 @@ async fn a_dropped_relay_only_drops_its_ending() {
 async fn an_ending_that_has_words_gives_them() {
     struct Words;
     impl Ending for Words {
-        fn end(&mut self, _: End, _: &Tally) -> Option<Bytes> {
-            Some(Bytes::from_static(b"data: {\"error\":\"mine\"}\n\n"))
+        fn end(&mut self, _: End, _: &Tally) -> Option<Complaint> {
+            Some(Complaint { message: "mine".to_owned(), code: "code" })
         }
     }
-    let Ok(held) = hold(Script::chunks([TEXT]), &GateLimits::default()).await else { unreachable!("content") };
+    let Ok(held) = hold(Script::chunks([TEXT]), &GateLimits::default(), Spoken::Chat).await else {
+        unreachable!("content")
+    };
     let all = Relay::new(held, Words, STALL).collect().await.map(http_body_util::Collected::to_bytes);
-    assert_eq!(all, Ok(Bytes::from(format!("{TEXT}data: {{\"error\":\"mine\"}}\n\n"))));
+    let event = error_event("mine", "server_error", "code");
+    assert_eq!(all, Ok(Bytes::from([TEXT.as_bytes(), &event].concat())));
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,7 +273,7 @@ fn frame() -> impl Strategy<Value = String> {
 /// How a stream fares through gate and relay: what the client gets and what the ending hears, or the gate's error.
 async fn fare(chunks: Vec<&[u8]>) -> Result<(Vec<u8>, Heard), String> {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    match hold(Script::chunks(chunks), &GateLimits::default()).await {
+    match hold(Script::chunks(chunks), &GateLimits::default(), Spoken::Chat).await {
         Err(GateError::Event(data)) => Err(format!("event {data:?}")),
         Err(error) => Err(format!("{error:?}")),
         Ok(held) => {

@@ -11,6 +11,7 @@ use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
 /// What the upstream does next.
+#[derive(Clone)]
 pub(super) enum Act {
     Send(Bytes),
     Pause(Duration),

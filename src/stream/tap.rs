@@ -9,11 +9,14 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
+use super::spoken::Spoken;
 use crate::dialect::openai_chat::repeat::Repeat;
 use crate::dialect::openai_chat::response::Usage;
-use crate::dialect::openai_chat::stream::{Signal, is_plain, scan};
+use crate::dialect::openai_chat::stream::{Signal, error_event, is_plain};
+use crate::dialect::openai_responses::stream as responses;
+use crate::dialect::openai_responses::stream::Opening;
 use crate::framing::sse::{Block, Event, Frames, events};
-use crate::policy::commit::{Commit, Seen, Verdict, Why};
+use crate::policy::commit::{Commit, Verdict, Why};
 
 /// What was counted over a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -58,12 +61,18 @@ pub enum Judged {
 /// Reads one stream.
 #[derive(Debug)]
 pub struct Tap {
+    spoken: Spoken,
     frames: Frames,
     repeat: Repeat,
     tally: Tally,
     content: bool,
     finished: bool,
     done: bool,
+    /// The usual chunk is compared, not read: in a chat until its finish reason.
+    compares: bool,
+    /// Frames with data so far: the number of the next event of a response.
+    events: u64,
+    opening: Option<Box<Opening>>,
 }
 
 impl Tap {
@@ -72,14 +81,18 @@ impl Tap {
 
     /// Before the first byte.
     #[must_use]
-    pub fn new(frame_bytes: usize) -> Self {
+    pub fn new(frame_bytes: usize, spoken: Spoken) -> Self {
         Self {
+            spoken,
             frames: Frames::new(frame_bytes),
             repeat: Repeat::default(),
             tally: Tally::default(),
             content: false,
             finished: false,
             done: false,
+            compares: spoken == Spoken::Chat,
+            events: 0,
+            opening: None,
         }
     }
 
@@ -101,7 +114,7 @@ impl Tap {
     /// Reads a block after commit. The usual one, a chunk like the one before, costs two comparisons; any other single
     /// chunk of the answer three passes of a byte finder.
     pub fn pass(&mut self, block: Bytes) -> Passed {
-        if !self.finished {
+        if self.compares {
             if self.repeat.fits(&block) {
                 return Passed { bytes: block, stop: None, fed: true };
             }
@@ -160,6 +173,43 @@ impl Tap {
         &self.tally
     }
 
+    /// Whether the last frame does without its blank line: of `[DONE]` the line is enough.
+    #[must_use]
+    pub fn ends_bare(&self) -> bool {
+        self.done && self.spoken == Spoken::Chat
+    }
+
+    /// The frame that tells the client that the stream failed here.
+    #[must_use]
+    pub fn failure(&self, message: &str, code: &str) -> Bytes {
+        match self.spoken {
+            Spoken::Chat => error_event(message, "server_error", code),
+            Spoken::Responses => match &self.opening {
+                Some(opening) => responses::failed_event(opening, self.events, message, code),
+                None => responses::failed_event(&Opening::own(0), self.events, message, code),
+            },
+        }
+    }
+
+    fn count(&mut self, event: &Event<'_>) {
+        if self.spoken == Spoken::Responses {
+            if !self.content
+                && self.opening.is_none()
+                && let Some(data) = &event.data
+            {
+                self.opening = responses::opening(data).map(Box::new);
+            }
+            self.events += 1;
+        }
+    }
+
+    /// A finish reason. In a chat tokens and `[DONE]` may follow; the last event of a response has it all.
+    fn finish(&mut self) {
+        self.finished = true;
+        self.compares = false;
+        self.done |= self.spoken == Spoken::Responses;
+    }
+
     /// Reads a block frame by frame. `strict`: the block may end with half a frame, so nothing is taken on trust.
     fn sift(&mut self, block: Bytes, gate: Option<&Commit>, strict: bool) -> Judged {
         let mut why = None;
@@ -172,10 +222,10 @@ impl Tap {
                 break;
             }
             let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished;
-            let Some(signal) = read(&event, trusted) else { continue };
+            let Some(signal) = self.spoken.read(&event, trusted) else { continue };
             fed = true;
             if let (Some(gate), None) = (gate, why) {
-                match gate.frame(seen(signal)) {
+                match gate.frame(self.spoken.seen(signal)) {
                     Verdict::Hold => {}
                     Verdict::Commit(reason) => {
                         why = Some(reason);
@@ -186,7 +236,10 @@ impl Tap {
             }
             match signal {
                 Signal::Chunk(said) => {
-                    self.finished |= said.finish;
+                    self.count(&event);
+                    if said.finish {
+                        self.finish();
+                    }
                     if self.finished && said.usage.is_some() {
                         self.tally.usage = said.usage;
                     }
@@ -199,6 +252,11 @@ impl Tap {
                 }
                 Signal::Error => stop = Some(Stop::Error(data_of(&block, &event))),
                 Signal::Done if self.content && !self.finished => stop = Some(Stop::Unfinished),
+                // Behind the last event of a response it passes. Before any content it must not: clients would stop there.
+                Signal::Done if self.spoken == Spoken::Responses => {
+                    dropped.push(first_line(&block, &event)..event.range.end);
+                    continue;
+                }
                 Signal::Done => {
                     self.done = true;
                     continue;
@@ -220,30 +278,6 @@ fn passed(judged: Judged) -> Passed {
         Judged::Commit(_, passed) => passed,
         Judged::Hold(bytes) => Passed { bytes, stop: None, fed: false },
         Judged::Fail(data) => Passed { bytes: Bytes::new(), stop: Some(Stop::Error(data)), fed: true },
-    }
-}
-
-/// What a frame says; `None` if it has no data.
-fn read(event: &Event<'_>, trusted: bool) -> Option<Signal> {
-    let data = match (&event.data, event.name) {
-        (Some(data), _) => data.as_ref(),
-        (None, Some(b"error")) => b"",
-        (None, _) => return None,
-    };
-    if trusted && event.name != Some(b"error") && is_plain(data) {
-        return Some(Signal::Chunk(crate::dialect::openai_chat::stream::Said::default()));
-    }
-    Some(scan(event.name, data))
-}
-
-const fn seen(signal: Signal) -> Seen {
-    match signal {
-        Signal::Chunk(said) if said.content => Seen::Content,
-        Signal::Chunk(said) if said.finish => Seen::End,
-        Signal::Chunk(_) => Seen::Preamble,
-        Signal::Done => Seen::End,
-        Signal::Error => Seen::Error,
-        Signal::Malformed => Seen::Malformed,
     }
 }
 

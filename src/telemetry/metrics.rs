@@ -8,7 +8,7 @@ use prometheus::{
 };
 
 use super::names::Names;
-use crate::dialect::openai_chat::request::Endpoint;
+use crate::dialect::endpoint::{ENDPOINTS, Endpoint};
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{LaneState, Ledger};
 use crate::policy::time::Instant;
@@ -63,7 +63,7 @@ pub struct Metrics {
     slot_in_flight: GaugeVec,
     uptime: Gauge,
     slots: Vec<SlotMetrics>,
-    endpoints: [EndpointMetrics; 4],
+    endpoints: [EndpointMetrics; ENDPOINTS],
 }
 
 impl Metrics {

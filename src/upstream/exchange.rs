@@ -18,16 +18,19 @@ use super::client::SendError;
 use super::pool::AnswerBody;
 use super::route::{Route, Routes, shows};
 use crate::clock::wall;
+use crate::dialect::endpoint::Endpoint;
 use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
-use crate::dialect::openai_chat::request::{Edit, Endpoint, ModelName, splice};
+use crate::dialect::openai_chat::request::{Edit, ModelName, splice};
 use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
+use crate::dialect::openai_responses::response::{as_error, inspect as inspect_response};
 use crate::failover::{Attempt, Clock, Miss, SharedLedger};
-use crate::policy::classify::{Facts, Overrides, classify};
+use crate::policy::classify::{Facts, Overrides, beside_chat, classify};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::time::Instant;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
+use crate::stream::spoken::Spoken;
 
 /// What the client asked, as every attempt sends it.
 #[derive(Debug)]
@@ -38,10 +41,33 @@ pub struct Query {
     pub body: Bytes,
     /// Where it is cut for each target.
     pub edit: Edit,
-    /// A stream is asked for.
-    pub stream: bool,
+    /// How its answer is passed on.
+    pub delivery: Delivery,
     /// The client's own headers that are passed on.
     pub headers: HeaderMap,
+}
+
+/// How an answer is passed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// Read whole and checked.
+    Whole,
+    /// Event by event, from its first content on.
+    Stream,
+    /// Byte by byte, from the first on: images and sound.
+    Bytes,
+}
+
+impl Delivery {
+    /// How an endpoint's answers are passed on, if a stream was asked for or not.
+    #[must_use]
+    pub const fn of(endpoint: Endpoint, stream: bool) -> Self {
+        match (endpoint.is_media(), stream) {
+            (true, _) => Self::Bytes,
+            (false, true) => Self::Stream,
+            (false, false) => Self::Whole,
+        }
+    }
 }
 
 /// A good answer.
@@ -55,10 +81,12 @@ pub enum Reply {
         /// The tokens it took.
         usage: Option<Usage>,
     },
-    /// Too long to be held: passed on unread.
+    /// Too long to be held, or no JSON: passed on unread.
     Long {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
+        /// What it is, unless it is JSON.
+        content_type: Option<HeaderValue>,
         /// The rest with what was read of it.
         body: Rest<AnswerBody>,
     },
@@ -95,8 +123,8 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// What all attempts share.
 #[derive(Debug)]
-struct Shared {
-    routes: Arc<Routes>,
+pub(super) struct Shared {
+    pub(super) routes: Arc<Routes>,
     overrides: Overrides,
     ledger: Arc<SharedLedger>,
     clock: Clock,
@@ -132,7 +160,7 @@ impl Exchange {
             .unwrap_or_else(|| facts(route.family, 200, &HeaderMap::new(), data, wall()));
         let secrets: Vec<&str> = self.0.routes.secrets().collect();
         let words = safe_message(&facts.message, &secrets);
-        (self.0.classify(route, facts), words)
+        (self.0.classify(route, Endpoint::Chat, facts), words)
     }
 }
 
@@ -160,7 +188,7 @@ impl Shared {
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
-            return Err(Box::pin(self.refused(route, attempt.slot, response)).await);
+            return Err(Box::pin(self.refused(route, attempt, response)).await);
         }
         if let Some(rest) = quota_rest(response.headers(), wall()) {
             let now = self.clock.now();
@@ -170,11 +198,11 @@ impl Shared {
             // It was told not to: what cannot be read cannot be checked.
             return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
         }
-        if attempt.request.stream {
+        match attempt.request.delivery {
+            Delivery::Whole => self.whole(route, attempt, response).await,
             // Boxed like all that is not usual: what it holds would make every answer's future as large.
-            Box::pin(self.stream(route, attempt.slot, response)).await
-        } else {
-            self.whole(route, attempt, response).await
+            Delivery::Stream => Box::pin(self.stream(route, attempt, response)).await,
+            Delivery::Bytes => Box::pin(self.media(route, attempt, response)).await,
         }
     }
 
@@ -192,22 +220,31 @@ impl Shared {
             Ok(Collected::Long(body)) if body.begins() != Some(b'{') => {
                 return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
             }
-            Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, body }),
+            Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, content_type: None, body }),
             Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
         };
-        match inspect(&body, attempt.request.endpoint) {
+        let whole = match attempt.request.endpoint {
+            Endpoint::Responses => inspect_response(&body),
+            endpoint => inspect(&body, endpoint),
+        };
+        match whole {
             Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
-            Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt.slot, &parts.headers, body)),
+            Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt, &parts.headers, body)),
         }
     }
 
-    async fn stream(&self, route: &Route, slot: SlotId, response: Response<AnswerBody>) -> Result<Reply, Miss<Answer>> {
+    async fn stream(
+        &self,
+        route: &Route,
+        attempt: &Attempt<Arc<Query>>,
+        response: Response<AnswerBody>,
+    ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
-        match hold(body, &self.limits).await {
+        match hold(body, &self.limits, Spoken::at(attempt.request.endpoint)).await {
             Ok(held) => Ok(Reply::Stream { request_id, held }),
-            Err(GateError::Event(data)) => Err(self.bad_200(route, slot, &parts.headers, data)),
-            Err(GateError::NotSse(body)) => Err(self.bad_200(route, slot, &parts.headers, body)),
+            Err(GateError::Event(data)) => Err(self.bad_200(route, attempt, &parts.headers, data)),
+            Err(GateError::NotSse(body)) => Err(self.bad_200(route, attempt, &parts.headers, body)),
             Err(GateError::Ended { silent }) if silent >= self.silence => {
                 Err(miss(Failure::new(Kind::Timeout).with_status(200)))
             }
@@ -218,7 +255,12 @@ impl Shared {
     }
 
     /// An answer with another status than 200.
-    async fn refused(&self, route: &Route, slot: SlotId, response: Response<AnswerBody>) -> Miss<Answer> {
+    async fn refused(
+        &self,
+        route: &Route,
+        attempt: &Attempt<Arc<Query>>,
+        response: Response<AnswerBody>,
+    ) -> Miss<Answer> {
         let (mut parts, body) = response.into_parts();
         let body = match tokio::time::timeout(ERROR_BODY_TIME, whole(body, ERROR_BODY)).await {
             Ok(Ok(Collected::Whole(body))) => body,
@@ -227,24 +269,35 @@ impl Shared {
         };
         let facts = facts(route.family, parts.status.as_u16(), &parts.headers, &body, wall());
         let content_type = parts.headers.remove(http::header::CONTENT_TYPE);
-        let failure = self.classify(route, facts);
+        let failure = self.classify(route, attempt.request.endpoint, facts);
+        let slot = attempt.slot;
         Miss { failure, answer: Some(Box::new(Answer { status: parts.status, content_type, body, slot })) }
     }
 
     /// An error under status 200: it is of the kind its own content says.
-    fn bad_200(&self, route: &Route, slot: SlotId, headers: &HeaderMap, body: Bytes) -> Miss<Answer> {
+    pub(super) fn bad_200(
+        &self,
+        route: &Route,
+        attempt: &Attempt<Arc<Query>>,
+        headers: &HeaderMap,
+        body: Bytes,
+    ) -> Miss<Answer> {
         let facts = facts_in_event(route.family, 200, &body)
             .unwrap_or_else(|| facts(route.family, 200, headers, &body, wall()));
         let status = facts.body_status.and_then(|status| StatusCode::from_u16(status).ok());
-        let failure = self.classify(route, facts);
+        let endpoint = attempt.request.endpoint;
+        let failure = self.classify(route, endpoint, facts);
         let status = status.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST);
         let content_type = Some(HeaderValue::from_static("application/json"));
+        let told = if endpoint == Endpoint::Responses { as_error(&body) } else { None };
+        let (body, slot) = (told.unwrap_or(body), attempt.slot);
         Miss { failure, answer: Some(Box::new(Answer { status, content_type, body, slot })) }
     }
 
-    fn classify(&self, route: &Route, mut facts: Facts) -> Failure {
+    fn classify(&self, route: &Route, endpoint: Endpoint, mut facts: Facts) -> Failure {
         facts.provider = Some(route.provider);
-        classify(&facts, &self.overrides)
+        let failure = classify(&facts, &self.overrides);
+        if endpoint.is_beside_chat() { beside_chat(failure) } else { failure }
     }
 
     fn no_answer(&self, error: &SendError, slot: SlotId, started: Instant) -> Miss<Answer> {
@@ -255,7 +308,7 @@ impl Shared {
     }
 }
 
-const fn miss(failure: Failure) -> Miss<Answer> {
+pub(super) const fn miss(failure: Failure) -> Miss<Answer> {
     Miss { failure, answer: None }
 }
 
@@ -278,7 +331,7 @@ fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody>
     request
 }
 
-fn request_id(route: &Route, headers: &mut HeaderMap) -> Option<HeaderValue> {
+pub(super) fn request_id(route: &Route, headers: &mut HeaderMap) -> Option<HeaderValue> {
     let id = headers.remove(REQUEST_ID).or_else(|| headers.remove(ANTHROPIC_REQUEST_ID))?;
     (!shows(&id, route.secrets())).then_some(id)
 }

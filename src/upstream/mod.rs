@@ -7,10 +7,11 @@ pub mod body;
 pub mod client;
 pub mod connector;
 pub mod exchange;
+mod media;
 pub mod pool;
 pub mod route;
 
 pub use client::{Client, ClientSettings, Clients};
-pub use exchange::{Answer, Exchange, Query, Reply};
+pub use exchange::{Answer, Delivery, Exchange, Query, Reply};
 pub use pool::AnswerBody;
 pub use route::{Route, Routes};

@@ -6,7 +6,8 @@
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Uri};
 
-use crate::dialect::openai_chat::request::{Endpoint, ModelName};
+use crate::dialect::endpoint::{ENDPOINTS, Endpoint};
+use crate::dialect::openai_chat::request::ModelName;
 use crate::policy::classify::Family;
 use crate::policy::id::{ProviderId, SlotId};
 use crate::secret::Secret;
@@ -23,7 +24,7 @@ pub struct Route {
     /// How its vendor words errors.
     pub family: Family,
     /// Paths, by [`Route::address`].
-    pub addresses: [Uri; 4],
+    pub addresses: [Uri; ENDPOINTS],
     /// Sent with each request, the credential included.
     pub headers: HeaderMap,
     /// What must not be passed on if the vendor echoes it.
@@ -73,10 +74,12 @@ impl Route {
     ///
     /// # Errors
     /// `prefix` is no path.
-    pub fn addresses(prefix: &str) -> Result<[Uri; 4], http::uri::InvalidUri> {
-        let of = |endpoint: Endpoint| format!("{prefix}{}", endpoint.path()).parse::<Uri>();
-        let [chat, completions, embeddings, moderations] = Endpoint::ALL.map(of);
-        Ok([chat?, completions?, embeddings?, moderations?])
+    pub fn addresses(prefix: &str) -> Result<[Uri; ENDPOINTS], http::uri::InvalidUri> {
+        let mut addresses = Endpoint::ALL.map(|_| Uri::default());
+        for endpoint in Endpoint::ALL {
+            addresses[endpoint as usize] = format!("{prefix}{}", endpoint.path()).parse()?;
+        }
+        Ok(addresses)
     }
 
     /// Where requests to `endpoint` go.

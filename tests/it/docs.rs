@@ -207,6 +207,7 @@ fn errors_have_the_documented_statuses_and_codes() {
         Lack::NoKeyForModel,
         Lack::Endpoint,
         Lack::NotEquivalent,
+        Lack::Stateful,
     ];
     let mut real: Vec<ApiError> = lacks.into_iter().map(|lack| ApiError::unfit(lack, "chain")).collect();
     let chain = Chain { name: "c".into(), levels: Vec::new(), continue_on_content_filter: false, equivalent: false };

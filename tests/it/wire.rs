@@ -16,7 +16,8 @@ use backstop::dialect::openai_chat::stream::{Signal, scan};
 use backstop::framing::sse::events;
 use backstop::policy::commit::Why;
 use backstop::stream::gate::{GateLimits, hold};
-use backstop::stream::relay::{End, Ending, Relay};
+use backstop::stream::relay::{Complaint, End, Ending, Relay};
+use backstop::stream::spoken::Spoken;
 use backstop::stream::tap::Tally;
 use bytes::Bytes;
 use http_body::{Body, Frame};
@@ -24,18 +25,18 @@ use http_body_util::BodyExt;
 use serde_json::Value;
 
 /// One exchange, as far as these tests read it.
-struct Exchange {
-    id: String,
-    api: String,
-    status: u64,
-    stream: bool,
+pub(crate) struct Exchange {
+    pub(crate) id: String,
+    pub(crate) api: String,
+    pub(crate) status: u64,
+    pub(crate) stream: bool,
     path: String,
-    request: Option<String>,
-    response: Option<String>,
+    pub(crate) request: Option<String>,
+    pub(crate) response: Option<String>,
 }
 
 /// The recorded exchanges, or none where the fixtures are not laid out (an error in CI).
-fn recorded() -> Vec<Exchange> {
+pub(crate) fn recorded() -> Vec<Exchange> {
     let root = std::env::var_os("BACKSTOP_FIXTURES")
         .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures"), PathBuf::from)
         .join("recorded");
@@ -119,7 +120,7 @@ fn recorded_answers_are_told_from_recorded_errors() {
 }
 
 /// These chunks, then the end.
-struct Chunks(VecDeque<Bytes>);
+pub(crate) struct Chunks(pub(crate) VecDeque<Bytes>);
 
 impl Body for Chunks {
     type Data = Bytes;
@@ -131,10 +132,10 @@ impl Body for Chunks {
 }
 
 #[derive(Clone, Default)]
-struct Ear(Arc<Mutex<Vec<(bool, Tally)>>>);
+pub(crate) struct Ear(pub(crate) Arc<Mutex<Vec<(bool, Tally)>>>);
 
 impl Ending for Ear {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Bytes> {
+    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
         self.0.lock().expect("no panic").push((end == End::Complete, *tally));
         None
     }
@@ -167,8 +168,9 @@ async fn recorded_streams_pass_unchanged_however_they_are_cut() {
         let (Some(content), error) = landmarks(text) else { panic!("{}: no content", exchange.id) };
         for size in [text.len(), 1, 7, 1_000] {
             let body = Chunks(text.chunks(size).map(Bytes::copy_from_slice).collect());
-            let held =
-                hold(body, &GateLimits::default()).await.unwrap_or_else(|error| panic!("{}: {error:?}", exchange.id));
+            let held = hold(body, &GateLimits::default(), Spoken::Chat)
+                .await
+                .unwrap_or_else(|error| panic!("{}: {error:?}", exchange.id));
             assert!(matches!(held.why, Why::Content | Why::Empty), "{}", exchange.id);
             let first: usize = held.chunks.iter().map(Bytes::len).sum();
             assert!(first >= content, "{}: committed before its first content", exchange.id);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::config::{Family, Key, Provider, Unserved};
 use crate::dialect::openai_chat::request::{Endpoint, read};
 use crate::policy::chain::Level;
-use crate::upstream::Query;
+use crate::upstream::{Delivery, Query};
 
 /// Some vendors refuse less than this, in tokens; nobody charges noticeably for it.
 const SHORT: u32 = 16;
@@ -42,41 +42,45 @@ impl Question {
         if key.disabled {
             return Err("disabled in the configuration");
         }
-        let endpoint = endpoint(&level.model);
-        let body = Bytes::from(body(endpoint, provider.family, &level.model, level.abilities.reasoning).to_string());
+        let (endpoint, body) = asked(provider.family, &level.model, level.abilities.reasoning)?;
+        let body = Bytes::from(body.to_string());
         // The model's name is spliced in for each attempt, as it is for clients.
         let edit = read(&body).map_err(|_| "no question could be made for its model")?.edit;
-        let query = Query { endpoint, body, edit, stream: false, headers: HeaderMap::new() };
+        let query = Query { endpoint, body, edit, delivery: Delivery::Whole, headers: HeaderMap::new() };
         Ok(Self { endpoint, query: Arc::new(query) })
     }
 }
 
-/// Which endpoint a model is for. Its name is all there is to tell; almost all are for chats.
-fn endpoint(model: &str) -> Endpoint {
+/// Where a model is asked, and what. Its name is all there is to tell; almost all are for chats.
+///
+/// # Errors
+/// A picture or a recording is no tiny question.
+fn asked(family: Family, model: &str, reasoning: Option<bool>) -> Result<(Endpoint, Value), &'static str> {
     let name = model.to_ascii_lowercase();
     let bare = name.rsplit('/').next().unwrap_or_default();
     let has = |parts: &[&str]| parts.iter().any(|part| bare.contains(part));
     let begins = |parts: &[&str]| parts.iter().any(|part| bare.starts_with(part));
+    if has(&["dall-e", "image", "whisper", "transcribe", "tts", "imagen", "flux"]) {
+        return Err("made for images or sound: not asked, it would cost more than a few tokens");
+    }
     if has(&["embed"]) || begins(&["voyage-", "bge-", "gte-", "e5-", "all-minilm"]) {
-        Endpoint::Embeddings
-    } else if has(&["moderation"]) {
-        Endpoint::Moderations
-    } else if begins(&["gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"]) {
-        Endpoint::Completions
-    } else {
-        Endpoint::Chat
+        return Ok((Endpoint::Embeddings, json!({ "model": model, "input": "ok" })));
     }
-}
-
-fn body(endpoint: Endpoint, family: Family, model: &str, reasoning: Option<bool>) -> Value {
-    match endpoint {
-        Endpoint::Chat => {
-            let (field, limit) = limit(family, model, reasoning);
-            json!({ "model": model, "messages": [{ "role": "user", "content": "Say ok." }], field: limit })
-        }
-        Endpoint::Completions => json!({ "model": model, "prompt": "Say ok.", "max_tokens": SHORT }),
-        Endpoint::Embeddings | Endpoint::Moderations => json!({ "model": model, "input": "ok" }),
+    if has(&["moderation"]) {
+        return Ok((Endpoint::Moderations, json!({ "model": model, "input": "ok" })));
     }
+    if begins(&["gpt-3.5-turbo-instruct", "davinci-002", "babbage-002"]) {
+        let body = json!({ "model": model, "prompt": "Say ok.", "max_tokens": SHORT });
+        return Ok((Endpoint::Completions, body));
+    }
+    // OpenAI serves these by its newer endpoint only.
+    if family == Family::OpenAi && begins(&["gpt-5", "o1-", "o3-"]) && (has(&["codex"]) || bare.ends_with("-pro")) {
+        let body = json!({ "model": model, "input": "Say ok.", "max_output_tokens": THOUGHTFUL });
+        return Ok((Endpoint::Responses, body));
+    }
+    let (field, limit) = limit(family, model, reasoning);
+    let body = json!({ "model": model, "messages": [{ "role": "user", "content": "Say ok." }], field: limit });
+    Ok((Endpoint::Chat, body))
 }
 
 /// The field that limits the answer, and the limit.
@@ -106,9 +110,16 @@ mod tests {
             ("omni-moderation-latest", Endpoint::Moderations),
             ("gpt-3.5-turbo-instruct", Endpoint::Completions),
             ("gpt-3.5-turbo", Endpoint::Chat),
+            ("gpt-5", Endpoint::Chat),
+            ("gpt-5-codex", Endpoint::Responses),
+            ("o3-pro", Endpoint::Responses),
         ];
         for (model, expected) in cases {
-            assert_eq!(endpoint(model), expected, "{model}");
+            let (endpoint, _) = asked(Family::OpenAi, model, None).unwrap();
+            assert_eq!(endpoint, expected, "{model}");
+        }
+        for model in ["gpt-image-1", "whisper-1", "gpt-4o-mini-tts", "dall-e-3"] {
+            assert!(asked(Family::OpenAi, model, None).is_err(), "{model}");
         }
     }
 

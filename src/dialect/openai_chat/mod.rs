@@ -3,10 +3,10 @@
 //! Owns the head of a request, the check of a whole answer and the signals in a stream. Bytes are never
 //! parsed and written again here: they pass.
 
-mod needs;
+pub(in crate::dialect) mod needs;
 pub mod repeat;
 pub mod request;
 pub mod response;
-mod shape;
-mod splice;
+pub(in crate::dialect) mod shape;
+pub(in crate::dialect) mod splice;
 pub mod stream;

@@ -22,7 +22,7 @@ static OPAQUE: LazyLock<[Finder<'static>; 3]> =
 
 /// The prompt's bytes per token that the lower bound of its tokens assumes: twice of what English text has. Pages
 /// of blanks or of escaped text can have more; a provider's own "too long" stays the judge of what is let through.
-const BYTES_PER_TOKEN: u64 = 8;
+pub(in crate::dialect) const BYTES_PER_TOKEN: u64 = 8;
 
 pub(super) fn of(fields: &Fields<'_>) -> Needs {
     let parts = fields.messages.is_some_and(has_parts);
@@ -36,6 +36,7 @@ pub(super) fn of(fields: &Fields<'_>) -> Needs {
             .into_iter()
             .flatten()
             .find_map(|raw| raw.get().parse().ok()),
+        ..Needs::default()
     }
 }
 
@@ -53,11 +54,11 @@ fn context_tokens(fields: &Fields<'_>, parts: bool) -> u64 {
     texts.map(|raw| raw.get().len() as u64).sum::<u64>() / BYTES_PER_TOKEN
 }
 
-fn is_full_list(raw: &RawValue) -> bool {
+pub(in crate::dialect) fn is_full_list(raw: &RawValue) -> bool {
     raw.get().strip_prefix('[').is_some_and(|rest| !rest.trim_ascii_start().starts_with(']'))
 }
 
-fn asks_for_schema(raw: &RawValue) -> bool {
+pub(in crate::dialect) fn asks_for_schema(raw: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Format {
         r#type: String,

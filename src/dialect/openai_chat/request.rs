@@ -10,50 +10,11 @@ use serde_json::value::RawValue;
 
 use super::needs;
 pub use super::splice::{Edit, ModelName, Segments, splice};
+pub use crate::dialect::endpoint::Endpoint;
 use crate::policy::capability::Needs;
 
 /// Arrays and objects may be nested this deep: the depth at which common JSON parsers give up.
 pub const MAX_DEPTH: usize = 128;
-
-/// The routes whose requests are read here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// `/v1/chat/completions`
-    Chat,
-    /// `/v1/completions`
-    Completions,
-    /// `/v1/embeddings`
-    Embeddings,
-    /// `/v1/moderations`
-    Moderations,
-}
-
-impl Endpoint {
-    /// Every endpoint, in the order of its discriminants.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Completions, Self::Embeddings, Self::Moderations];
-
-    /// The word in metrics.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Chat => "chat",
-            Self::Completions => "completions",
-            Self::Embeddings => "embeddings",
-            Self::Moderations => "moderations",
-        }
-    }
-
-    /// Below the base address of an API, its `/v1` included.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/chat/completions",
-            Self::Completions => "/completions",
-            Self::Embeddings => "/embeddings",
-            Self::Moderations => "/moderations",
-        }
-    }
-}
 
 /// A request that no upstream could answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +34,7 @@ impl BadRequest {
         Self::new("you must provide a `model`", Some("model"), "missing_required_parameter")
     }
 
-    fn new(message: impl Into<String>, param: Option<&'static str>, code: &'static str) -> Self {
+    pub(in crate::dialect) fn new(message: impl Into<String>, param: Option<&'static str>, code: &'static str) -> Self {
         Self { message: message.into(), param, code }
     }
 
@@ -81,7 +42,7 @@ impl BadRequest {
         Self::new(message, None, "invalid_json")
     }
 
-    fn wrong_type(param: &'static str, wanted: &str) -> Self {
+    pub(in crate::dialect) fn wrong_type(param: &'static str, wanted: &str) -> Self {
         Self::new(format!("`{param}` must be {wanted}"), Some(param), "invalid_type")
     }
 }
@@ -154,6 +115,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&
 /// # Errors
 /// A body that is not one JSON object in UTF-8, that has a field of interest twice or with a wrong type, or that is
 /// nested deeper than [`MAX_DEPTH`].
+#[inline]
 pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
     let text = checked_text(body)?;
     let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| not_read(&error))?;
@@ -194,7 +156,7 @@ fn checked_text(body: &[u8]) -> Result<&str, BadRequest> {
     Ok(text)
 }
 
-fn not_read(error: &serde_json::Error) -> BadRequest {
+pub(in crate::dialect) fn not_read(error: &serde_json::Error) -> BadRequest {
     let text = error.to_string();
     // Every field is taken raw, so data errors can only be duplicates.
     let twice = text.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`')).map(|(name, _)| name);

@@ -80,7 +80,14 @@ fn what_was_asked() {
     assert_eq!(head.fallbacks.as_deref(), Some(["c".into(), "d".into()].as_slice()));
     assert!(head.stream && head.disable_fallbacks);
     assert_eq!((head.user.as_deref(), head.prompt_cache_key.as_deref()), (Some("u"), Some("k")));
-    let needs = Needs { vision: false, tools: true, json_schema: true, context_tokens: 4, max_output_tokens: Some(9) };
+    let needs = Needs {
+        vision: false,
+        tools: true,
+        json_schema: true,
+        context_tokens: 4,
+        max_output_tokens: Some(9),
+        ..Needs::default()
+    };
     assert_eq!(head.needs, needs);
     assert!(matches!(head.model, Some(Cow::Owned(_))), "escapes are undone");
 }

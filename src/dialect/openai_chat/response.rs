@@ -9,8 +9,9 @@ use memchr::memmem::Finder;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
-use super::request::Endpoint;
 use super::shape::{Body, Weight};
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::openai_responses;
 
 /// Tokens as the vendor counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,6 +38,7 @@ pub enum Whole {
 
 /// Looks at the body of a 200 answer to a request that did not ask for a stream.
 #[must_use]
+#[inline]
 pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
     if matches!(endpoint, Endpoint::Chat | Endpoint::Completions)
         && let Some(usage) = skim(body)
@@ -60,8 +62,27 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         Endpoint::Chat | Endpoint::Completions => answer.choices.is_some_and(|choices| choices.count > 0),
         Endpoint::Embeddings => answer.data != Weight::Nothing,
         Endpoint::Moderations => answer.results != Weight::Nothing,
+        // Theirs are looked at elsewhere: none of them is a good answer here.
+        Endpoint::Responses
+        | Endpoint::ImageGenerations
+        | Endpoint::ImageEdits
+        | Endpoint::ImageVariations
+        | Endpoint::Speech
+        | Endpoint::Transcriptions
+        | Endpoint::Translations => false,
     };
     if complete && !answer.is_error() { Whole::Good { usage: answer.usage() } } else { Whole::Error }
+}
+
+/// Looks at a JSON answer of images or audio. They have no common shape: what is no error is one.
+#[must_use]
+pub fn inspect_media(body: &[u8]) -> Whole {
+    match serde_json::from_slice::<Body>(body) {
+        _ if !body.trim_ascii_start().starts_with(b"{") => not_an_answer(body),
+        Ok(answer) if answer.is_error() => Whole::Error,
+        Ok(_) => Whole::Good { usage: openai_responses::response::usage(body) },
+        Err(_) => not_an_answer(body),
+    }
 }
 
 static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
@@ -140,7 +161,7 @@ fn number_after(key: &Finder<'_>, text: &[u8]) -> Option<u64> {
     Some(digits[..end].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
-fn not_an_answer(body: &[u8]) -> Whole {
+pub(in crate::dialect) fn not_an_answer(body: &[u8]) -> Whole {
     if serde_json::from_slice::<IgnoredAny>(body).is_ok() { Whole::Error } else { Whole::NotJson }
 }
 

@@ -12,7 +12,7 @@ use super::response::Usage;
 
 /// How much there is to a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Weight {
+pub(in crate::dialect) enum Weight {
     /// Missing, or null.
     #[default]
     Nothing,
@@ -25,7 +25,7 @@ pub(super) enum Weight {
 }
 
 impl Weight {
-    pub(super) const fn is_full(self) -> bool {
+    pub(in crate::dialect) const fn is_full(self) -> bool {
         matches!(self, Self::Full | Self::TheWordError)
     }
 }
@@ -91,8 +91,8 @@ impl<'de> Visitor<'de> for Weigh {
 }
 
 /// A number of tokens; whatever is not one counts 0.
-#[derive(Debug, Clone, Copy, Default)]
-struct Count(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::dialect) struct Count(pub(in crate::dialect) u64);
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -31,6 +31,8 @@ enum Insert {
     Field,
     /// The field is missing and the object is otherwise empty.
     OnlyField,
+    /// The value of a form's field: plain text.
+    Form,
 }
 
 /// A model's name in the form in which it is spliced: made once per target, cloned without an allocation.
@@ -45,9 +47,19 @@ impl ModelName {
     pub fn new(name: &str) -> Self {
         Self { json: Bytes::from(serde_json::Value::from(name).to_string()) }
     }
+
+    /// The name itself. Forms are few, so it is not kept.
+    fn plain(&self) -> Bytes {
+        serde_json::from_slice::<String>(&self.json).map(Bytes::from).unwrap_or_default()
+    }
 }
 
 impl Edit {
+    /// For a form in which the model's name stands at `model`.
+    pub(in crate::dialect) const fn of_form(model: Range<usize>) -> Self {
+        Self { model, insert: Insert::Form, cuts: SmallVec::new_const() }
+    }
+
     /// From the fields of interest, which must be slices of `body`.
     pub(super) fn new(body: &[u8], model: Option<&RawValue>, own: [Option<&RawValue>; 3]) -> Self {
         let mut cuts: SmallVec<[Range<usize>; 1]> = own.into_iter().flatten().map(|raw| member(body, raw)).collect();
@@ -135,12 +147,13 @@ pub fn splice(body: &Bytes, edit: &Edit, name: &ModelName) -> Segments {
 
 fn put_model(segments: &mut Segments, body: &Bytes, at: &mut usize, edit: &Edit, name: &ModelName) {
     push(segments, body, *at..edit.model.start);
-    if edit.insert != Insert::Value {
-        segments.push(Bytes::from_static(b"\"model\":"));
-    }
-    segments.push(name.json.clone());
-    if edit.insert == Insert::Field {
-        segments.push(Bytes::from_static(b","));
+    match edit.insert {
+        Insert::Value => segments.push(name.json.clone()),
+        Insert::Form => segments.push(name.plain()),
+        Insert::Field => {
+            segments.extend([Bytes::from_static(b"\"model\":"), name.json.clone(), Bytes::from_static(b",")]);
+        }
+        Insert::OnlyField => segments.extend([Bytes::from_static(b"\"model\":"), name.json.clone()]),
     }
     *at = edit.model.end;
 }

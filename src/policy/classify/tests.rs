@@ -151,3 +151,21 @@ fn family_names_are_unique_and_read_back() {
     }
     assert_eq!(Family::from_name("nobody"), None);
 }
+
+#[test]
+fn beside_chat_what_is_not_there_is_a_lack_of_this_endpoint_only() {
+    let seen = |kind, status| beside_chat(Failure::new(kind).with_status(status)).kind;
+    for (kind, status) in [
+        (Kind::ModelNotFound, 404),
+        (Kind::ModelNotFound, 400),
+        (Kind::BadRequest, 404),
+        (Kind::BadRequest, 405),
+        (Kind::ServerError, 501),
+    ] {
+        assert_eq!(seen(kind, status), Kind::NotCapable, "{kind:?} {status}");
+    }
+    for (kind, status) in [(Kind::BadRequest, 400), (Kind::ServerError, 500), (Kind::Auth, 404), (Kind::RateLimit, 429)]
+    {
+        assert_eq!(seen(kind, status), kind, "{status}");
+    }
+}

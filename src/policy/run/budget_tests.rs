@@ -1,6 +1,7 @@
 //! Contract sections 3.3 to 3.6 and the statuses of section 6: retries, the one budget, waits and the honest error.
 
 use super::*;
+use crate::policy::capability::{Api, Apis};
 
 fn composed(verdict: Verdict) -> Composed {
     match verdict {
@@ -142,6 +143,22 @@ fn a_target_known_not_to_serve_the_request_is_skipped_and_the_trail_says_why() {
     table.levels.truncate(1);
     let mut alone = table.planned(Plan { needs, ..table.plan() });
     assert_eq!(table.done(&mut alone), Verdict::Unfit(Lack::Vision));
+}
+
+#[test]
+fn what_one_account_keeps_is_asked_of_that_provider_only() {
+    let mut table = Table::new(2, 3);
+    // The first does not speak it at all, so the second is the one that has answered before.
+    table.levels[0].abilities.apis = Apis::of(&[Api::Chat]);
+    let needs = Needs { api: Api::Responses, stateful: true, ..Needs::default() };
+    let mut request = table.planned(Plan { needs, ..table.plan() });
+    table.walk(&mut request, &OVERLOADED, 2);
+    assert!(matches!(table.done(&mut request), Verdict::Compose(_)), "both keys, and nobody else");
+    let skipped: Vec<_> =
+        request.run.entries().iter().filter(|entry| matches!(entry, Entry::Skipped { .. })).copied().collect();
+    let expected =
+        [Entry::Skipped { level: 0, lack: Lack::Endpoint }, Entry::Skipped { level: 2, lack: Lack::Stateful }];
+    assert_eq!(skipped, expected);
 }
 
 #[test]

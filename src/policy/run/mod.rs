@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::capability::{self, Lack};
 use super::chain::Level;
 use super::failure::{Failure, Kind};
-use super::id::SlotId;
+use super::id::{ProviderId, SlotId};
 use super::ledger::{Ask, Ledger, Own, Permit};
 use super::settings::{Jitter, RunSettings};
 use super::time::Instant;
@@ -296,7 +296,18 @@ impl Run {
         if self.plan.same_model && !self.plan.chain.equivalent && level.model != first.model {
             return Some(Lack::NotEquivalent);
         }
-        capability::lack(&self.plan.needs, &level.abilities)
+        let lack = capability::lack(&self.plan.needs, &level.abilities);
+        if lack.is_none() && self.plan.needs.stateful && self.keeper() != Some(level.provider) {
+            return Some(Lack::Stateful);
+        }
+        lack
+    }
+
+    /// The provider that keeps what a request builds on, for all anyone knows: the first that could serve it.
+    fn keeper(&self) -> Option<ProviderId> {
+        let able =
+            |level: &&Level| level.unserved.is_none() && capability::lack(&self.plan.needs, &level.abilities).is_none();
+        self.plan.chain.levels.iter().skip(self.plan.start).find(able).map(|level| level.provider)
     }
 
     fn is_open(&mut self, place: usize, level: &Level, note: bool) -> bool {

@@ -132,7 +132,7 @@ impl Run {
 /// For reasons of the gateway: a reason of the request says more to the client.
 const fn is_the_gateways(lack: Lack) -> bool {
     match lack {
-        Lack::Dialect | Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel | Lack::Endpoint => true,
+        Lack::Dialect | Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel | Lack::Endpoint | Lack::Stateful => true,
         Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => false,
     }
 }

@@ -1,0 +1,80 @@
+//! Whose frames a stream is made of, and so how they are read.
+//!
+//! Owns the choice between the dialects of streams. Refuses to know what is held, passed or dropped.
+
+use bytes::Bytes;
+
+use crate::dialect::endpoint::Endpoint;
+use crate::dialect::openai_chat::stream::{Said, Signal, error_event, is_plain, scan};
+use crate::dialect::openai_responses::stream as responses;
+use crate::dialect::openai_responses::stream::Opening;
+use crate::framing::sse::Event;
+use crate::policy::commit::Seen;
+
+/// Whose frames a stream is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Spoken {
+    /// Chat and completions: data alone, `[DONE]` at the end.
+    #[default]
+    Chat,
+    /// Responses: named events, of which one is the end.
+    Responses,
+}
+
+impl Spoken {
+    /// What an endpoint's streams are made of.
+    #[must_use]
+    pub const fn at(endpoint: Endpoint) -> Self {
+        if matches!(endpoint, Endpoint::Responses) { Self::Responses } else { Self::Chat }
+    }
+
+    /// The frame that tells a client that a stream failed which never began.
+    #[must_use]
+    pub fn refusal(self, id: u64, message: &str, kind: &str, code: &str) -> Bytes {
+        match self {
+            Self::Chat => error_event(message, kind, code),
+            Self::Responses => responses::failed_event(&Opening::own(id), 0, message, code),
+        }
+    }
+
+    fn is_plain(self, event: &Event<'_>, data: &[u8]) -> bool {
+        match self {
+            Self::Chat => event.name != Some(b"error") && is_plain(data),
+            Self::Responses => responses::is_plain(event.name, data),
+        }
+    }
+
+    fn scan(self, event: &Event<'_>, data: &[u8]) -> Signal {
+        match self {
+            Self::Chat => scan(event.name, data),
+            Self::Responses => responses::scan(event.name, data),
+        }
+    }
+
+    /// What a frame says; `None` if it has no data.
+    pub(super) fn read(self, event: &Event<'_>, trusted: bool) -> Option<Signal> {
+        let data = match (&event.data, event.name) {
+            (Some(data), _) => data.as_ref(),
+            (None, Some(b"error")) => b"",
+            (None, _) => return None,
+        };
+        if trusted && self.is_plain(event, data) {
+            return Some(Signal::Chunk(Said::default()));
+        }
+        Some(self.scan(event, data))
+    }
+
+    pub(super) const fn seen(self, signal: Signal) -> Seen {
+        match signal {
+            Signal::Chunk(said) if said.content => Seen::Content,
+            Signal::Chunk(said) if said.finish => Seen::End,
+            Signal::Chunk(_) => Seen::Preamble,
+            Signal::Done => match self {
+                Self::Chat => Seen::End,
+                Self::Responses => Seen::Preamble,
+            },
+            Signal::Error => Seen::Error,
+            Signal::Malformed => Seen::Malformed,
+        }
+    }
+}
