@@ -39,7 +39,10 @@ litellm.suppress_debug_info = True
 
 @dataclasses.dataclass(frozen=True)
 class Ask:
-    """`task`: chat, stream, tool, tool stream, round trip, schema. `retries`: None leaves the client's own number."""
+    """`task`: chat, stream, tool, tool stream, round trip, schema; for Vercel's ai also text stream.
+
+    `retries`: None leaves the client's own number.
+    """
 
     task: str
     model: str = "default"

@@ -229,6 +229,20 @@ def test_a_broken_stream_never_looks_complete(client, what, perform, start_gatew
     assert sim.total("requests") == 1
 
 
+@pytest.mark.parametrize("broken", [False, True], ids=["whole", "broken"])
+def test_the_text_stream_of_vercel_only_tells_by_its_finish_reason(broken, perform, sim):
+    sim.play(script(fault(cut_after_chunks=3)) if broken else script())
+    out = perform("vercel ai", "text stream")
+    assert out.error is None, out.error
+    assert out.finishes == ["error" if broken else "stop"]
+    assert len(out.pieces) == (3 if broken else 8)
+
+
+@each_client
+def test_a_target_can_be_named(client, perform):
+    assert perform(client, "chat", model="two/gpt-4o-mini").text == text_of("two", "gpt-4o-mini", "two-a")
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
 @each_client
 def test_a_client_that_gives_up_is_no_longer_asked_for(client, stream, perform, gateway, sim):

@@ -96,6 +96,11 @@ async function ai(ask, out) {
     const answer = await generateText({ ...options, output: Output.object({ schema: jsonSchema(WEATHER) }) });
     heard(out, null, answer.finishReason);
     out.parsed = answer.output;
+  } else if (ask.task === "text stream") {
+    // Here an error is only told to `onError`: what the loop sees just ends.
+    const stream = streamText({ ...options, onError: () => {} });
+    for await (const piece of stream.textStream) heard(out, piece, null);
+    heard(out, null, await stream.finishReason);
   } else if (ask.task.endsWith("stream")) {
     // Errors come as parts of the stream; without `onError` they are printed as well.
     const stream = streamText({ ...options, onError: () => {} });
