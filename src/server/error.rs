@@ -59,7 +59,9 @@ impl ApiError {
         Self::request(
             StatusCode::UNAUTHORIZED,
             "invalid_api_key",
-            "this gateway wants one of its own client keys, as `Authorization: Bearer <key>` or `x-api-key`",
+            // The first words are OpenAI's: LiteLLM tells a wrong key from a bad request by them.
+            "Incorrect API key provided: this gateway wants one of its own client keys, as `Authorization: Bearer <key>` \
+             or `x-api-key`",
         )
     }
 

@@ -1,4 +1,4 @@
-"""The world of the SDK's tests: one simulator for all, a gateway of its own for each test, clients that never retry.
+"""The world of the clients' tests: one simulator for all, a gateway of its own for each test, clients that never retry.
 
 Two providers, `one` with two keys and `two` with one, each under a host name of its own: network failures cool a whole
 endpoint, and in the world two providers never share one. The chains are in CHAINS. Cooldowns are the defaults: every test
@@ -62,6 +62,16 @@ def simulator(tmp_path_factory):
     start = directory / "script.json"
     start.write_text(json.dumps(script()))
     running = Sim(directory / "sim.log", start)
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory):
+    """The process with the clients of Node."""
+    from clients import Node  # heavy: it imports every client
+
+    running = Node(tmp_path_factory.mktemp("node") / "node.log")
     yield running
     running.end()
 
