@@ -146,6 +146,23 @@ mod tests {
     }
 
     #[test]
+    fn every_command_in_the_documents_is_one_that_is_understood() {
+        let mut found = 0;
+        for document in [include_str!("../../README.md"), include_str!("../../docs/settings.md")] {
+            let lines = document.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
+            for line in lines {
+                let program = ["backstop ", "cargo run --release -- ", "docker run --rm backstop "];
+                let Some(rest) = program.iter().find_map(|program| line.strip_prefix(program)) else { continue };
+                let words = rest.split_whitespace().take_while(|word| !["|", "<", ">", "#"].contains(word));
+                let words: Vec<&str> = std::iter::once("backstop").chain(words).collect();
+                assert!(command().try_get_matches_from(&words).is_ok(), "{line}");
+                found += 1;
+            }
+        }
+        assert!(found > 5, "{found}");
+    }
+
+    #[test]
     fn colours_are_chosen_before_arguments_are_read() {
         let choice = |line: &str| early_choice(line.split(' ').map(str::to_owned));
         assert_eq!(choice("backstop --help"), ColorChoice::Auto);

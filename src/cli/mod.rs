@@ -2,7 +2,7 @@
 //!
 //! Owns arguments, exit codes and what is printed. Refuses to decide anything about requests.
 //!
-//! A new command is an arm of [`Command`] with an example and its exit statuses, an arm in [`run`], and, if it does
+//! A new command is an arm of `Command` with an example and its exit statuses, an arm in [`run`], and, if it does
 //! not belong to the last group, its name in `help::GROUPS`.
 
 mod check;

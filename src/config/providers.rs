@@ -77,11 +77,7 @@ impl Desk {
     pub(super) fn provider(&mut self, draft: Draft) -> Option<Provider> {
         let Draft { name, site, raw, keys: written, unserved: why, .. } = draft;
         let place = &site.place;
-        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-            let what = "a provider's name is made of letters, digits, `-`, `_` and `.`, at most 64";
-            self.problem(place, what, None);
-        }
+        self.name_of_provider(place, &name);
         let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
         let dialect = match &raw.dialect {
             Some(text) => self.choose(&place.at("dialect"), text, &dialects),
@@ -138,6 +134,14 @@ impl Desk {
             endpoints,
             timeouts,
         })
+    }
+
+    fn name_of_provider(&mut self, place: &Place, name: &str) {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
+            let what = "a provider's name is made of letters, digits, `-`, `_` and `.`, at most 64";
+            self.problem(place, what, None);
+        }
     }
 
     /// The list of keys under the name it is written by; `None` if it is written twice.

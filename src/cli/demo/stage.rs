@@ -75,7 +75,7 @@ impl Stage {
         }
         let mut sims = Vec::new();
         for (name, _) in SIMULATED {
-            let sim = Sim::start(healthy(vec![])).map_err(|error| failed(format!("cannot start {name}: {error}")))?;
+            let sim = Sim::start(healthy(&[])).map_err(|error| failed(format!("cannot start {name}: {error}")))?;
             sims.push((name, sim));
         }
         let config = config(&sims, listen.unwrap_or(USUAL)).map_err(|why| Unset { status: super::EXIT_USAGE, why })?;
@@ -98,9 +98,9 @@ impl Stage {
     }
 
     /// A provider plays these faults from now on, and is healthy otherwise.
-    pub(super) fn play(&self, provider: &str, faults: Vec<Rule>) {
+    pub(super) fn play(&self, provider: &str, faults: &[Rule]) {
         for (_, sim) in self.sims.iter().filter(|(name, _)| *name == provider) {
-            sim.set_script(healthy(faults.clone()));
+            sim.set_script(healthy(faults));
         }
     }
 
@@ -186,9 +186,9 @@ fn chain(config: &Config) -> Vec<(String, Vec<String>)> {
 }
 
 /// These faults, and else good answers after a moment.
-fn healthy(faults: Vec<Rule>) -> Script {
+fn healthy(faults: &[Rule]) -> Script {
     let thinking = Rule::of(Fault { delay_ms: THINKING, ..Fault::default() });
-    Script::of(faults.into_iter().chain([thinking]).collect())
+    Script::of(faults.iter().cloned().chain([thinking]).collect())
 }
 
 /// One answer as the client saw it.

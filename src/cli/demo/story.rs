@@ -106,7 +106,7 @@ impl<'a> Story<'a> {
     async fn limited(&mut self) -> Told {
         let remark = format!("Anthropic answers 429, retry-after: {HINT}. The same request goes on to Backup.");
         self.title("rate_limit", "The key Primary hits its rate limit.", &remark);
-        self.stage.play("anthropic", vec![refusing(429).key(PRIMARY)]);
+        self.stage.play("anthropic", &[refusing(429).key(PRIMARY)]);
         let answer = self.ask().await?;
         must(&answer, &[(&self.cast.primary, "rate_limit:429"), (&self.cast.backup, "ok:200")])?;
         self.beat().await;
@@ -154,7 +154,7 @@ impl<'a> Story<'a> {
         let remark = "The connection dies behind a 200 and its headers. Your program has none of it.";
         self.title("broken_stream", "A stream breaks before its first word.", remark);
         let cut = Fault { cut_after_chunks: Some(0), ..Fault::default() };
-        self.stage.play("anthropic", vec![Rule::of(cut).key(PRIMARY).requests(1, Some(1))]);
+        self.stage.play("anthropic", &[Rule::of(cut).key(PRIMARY).requests(1, Some(1))]);
         let answer = self.stage.client().chat(true).await?;
         let said = spoken(&answer);
         let wanted = pieces("anthropic", answer.told("model"), BACKUP, 8).concat();
@@ -172,13 +172,13 @@ impl<'a> Story<'a> {
     async fn outage(&mut self) -> Told {
         let title = "All of Anthropic is overloaded: 529 for both keys.";
         self.title("outage", title, "The chain goes on to the next level.");
-        self.stage.play("anthropic", vec![refusing(529)]);
+        self.stage.play("anthropic", &[refusing(529)]);
         let answer = self.ask().await?;
         let (primary, backup) = (&self.cast.primary, &self.cast.backup);
         must(&answer, &[(primary, "overloaded:529"), (backup, "overloaded:529"), (&self.cast.second, "ok:200")])?;
         self.beat().await;
         self.title("second_outage", "And OpenAI is down, too.", "Anthropic cools, so it is not even asked.");
-        self.stage.play("openai", vec![refusing(503)]);
+        self.stage.play("openai", &[refusing(503)]);
         let answer = self.ask().await?;
         served_by(&answer, &self.cast.last)?;
         self.beat().await;
