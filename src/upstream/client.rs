@@ -170,6 +170,9 @@ fn system_roots() -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
         // Single broken certificates in the system's store are no reason not to start.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            tracing::warn!("this system has no certificates: no https provider can be asked; install ca-certificates");
+        }
         Arc::new(roots)
     };
     Arc::clone(ROOTS.get_or_init(read))

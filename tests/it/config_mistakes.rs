@@ -18,12 +18,14 @@ const FREE: [&str; 6] = ["providers", "chains", "agents", "aliases", "models", "
 fn env(text: &str) -> Vec<(String, String)> {
     let names = text.split("${").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
     let known = |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-    names.filter(known).map(|name| (name.to_owned(), format!("value-of-{name}"))).collect()
+    let value = |name: &str| if name.ends_with("SHA256") { "0f".repeat(32) } else { format!("value-of-{name}") };
+    names.filter(known).map(|name| (name.to_owned(), value(name))).collect()
 }
 
 fn example(name: &str) -> String {
     let path: PathBuf = Path::new(env!("CARGO_MANIFEST_DIR")).join("config").join(name);
-    std::fs::read_to_string(path).unwrap()
+    // Docker's secrets are not here.
+    std::fs::read_to_string(path).unwrap().replace("file:/run/secrets/", "the-secret-")
 }
 
 /// Every place below the root.
@@ -80,7 +82,9 @@ fn misspellings(name: &str) -> Vec<String> {
 
 /// Whether a hint says this name, by either side's spelling.
 fn means(hint: &str, name: &str) -> bool {
-    [name, &name.replace('z', "s")].iter().any(|name| hint.contains(&format!("did you mean `{name}`?")))
+    [name, &name.replace("iz", "is"), &name.replace("isation", "ization")]
+        .iter()
+        .any(|name| hint.contains(&format!("did you mean `{name}`?")))
 }
 
 fn fails(text: &str, format: Format, about: &str) -> ConfigError {
@@ -119,11 +123,13 @@ fn is_free(path: &[String]) -> bool {
         && !path[path.len() - 2..].contains(&"defaults".to_owned())
 }
 
-/// The shipped files, but for OpenClaw's: what it says of other things is not ours to judge.
+/// The shipped files, but for OpenClaw's (what it says of other things is not ours to judge) and the simulator's script.
 fn files() -> Vec<String> {
     let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("config")).unwrap();
     let names = folder.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<_> = names.filter(|name| name.ends_with(".json5") && name != "openclaw.json5").collect();
+    let mut names: Vec<_> = names
+        .filter(|name| name.ends_with(".json5") && name != "openclaw.json5" && name != "simulator.json5")
+        .collect();
     names.sort();
     assert!(names.len() >= 3, "{names:?}");
     names
