@@ -37,18 +37,39 @@ pub struct Gateway {
 
 /// Why a configuration that reads well cannot run.
 #[derive(Debug)]
-pub struct BuildError(String);
+pub struct BuildError {
+    /// The setting that is to blame: `upstream.ca_file`; empty if it is no single one.
+    pub path: &'static str,
+    /// What is wrong.
+    pub what: String,
+    /// What to write instead.
+    pub hint: Option<&'static str>,
+}
 
 impl std::fmt::Display for BuildError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        let colon = if self.path.is_empty() { "" } else { ": " };
+        write!(f, "{}{colon}{}", self.path, self.what)?;
+        self.hint.map_or(Ok(()), |hint| write!(f, "\n    hint: {hint}"))
     }
 }
 
 impl std::error::Error for BuildError {}
 
 fn because(error: impl std::fmt::Display) -> BuildError {
-    BuildError(error.to_string())
+    BuildError { path: "", what: error.to_string(), hint: None }
+}
+
+/// The client's error begins with the setting that is to blame, if one is.
+fn because_of_client(error: impl std::fmt::Display) -> BuildError {
+    let text = error.to_string();
+    match text.strip_prefix("ca_file ") {
+        Some(what) => {
+            let hint = "name a file of PEM certificates that the gateway may read, or leave it out";
+            BuildError { path: "upstream.ca_file", what: what.to_owned(), hint: Some(hint) }
+        }
+        None => because(text),
+    }
 }
 
 /// Makes a gateway. Must be called where tokio's clock is the one that will serve.
@@ -154,7 +175,7 @@ impl<'a> Tables<'a> {
             ca_file: self.config.upstream.ca_file.clone(),
             ..ClientSettings::default()
         };
-        self.clients.push(Clients::new(&settings).map_err(because)?);
+        self.clients.push(Clients::new(&settings).map_err(because_of_client)?);
         let other = self.level(index, None)?;
         self.catalog.add_provider(ProviderEntry {
             name: provider.name.clone(),
@@ -167,7 +188,7 @@ impl<'a> Tables<'a> {
 
     fn add_chain(&mut self, chain: &config::Chain) -> Result<(), BuildError> {
         if chain.targets.len() > MAX_LEVELS {
-            return Err(BuildError(format!(
+            return Err(because(format_args!(
                 "chain `{}` has {} targets: {MAX_LEVELS} are the most",
                 chain.pattern,
                 chain.targets.len()

@@ -57,15 +57,17 @@ fn read(path: Option<&Path>) -> Result<Config, Vec<Row>> {
     let config = load(path, environment()).map_err(|error| {
         let row = |bad: Problem| {
             let source = bad.line.map_or_else(|| bad.source.clone(), |line| format!("{}:{line}", bad.source));
-            Row { path: bad.path, source, what: bad.what, hint: bad.hint }
+            // Lines are indented for another place.
+            let hint = bad.hint.map(|hint| hint.lines().map(str::trim).collect::<Vec<_>>().join("\n"));
+            Row { path: bad.path, source, what: bad.what, hint }
         };
         error.problems.into_iter().map(row).collect::<Vec<_>>()
     })?;
     match app::build(&config) {
         Ok(_gateway) => Ok(config),
         Err(error) => {
-            let (path, source) = (String::new(), String::new());
-            Err(vec![Row { path, source, what: error.to_string(), hint: None }])
+            let (path, hint) = (error.path.to_owned(), error.hint.map(str::to_owned));
+            Err(vec![Row { path, source: String::new(), what: error.what, hint }])
         }
     }
 }

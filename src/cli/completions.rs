@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap_complete::{Shell, generate};
 
 use super::help;
+use super::terminal::noted;
 
 pub(super) fn run(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     generate(shell, &mut help::command(), "backstop", &mut script);
-    // A reader that went away is no error.
-    let _gone = io::stdout().write_all(&script);
+    let mut out = io::stdout().lock();
+    noted(out.write_all(&script).and_then(|()| out.flush()));
     ExitCode::SUCCESS
 }

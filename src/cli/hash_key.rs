@@ -2,15 +2,20 @@
 //!
 //! The line and a new key go to standard output, the words around them to standard error: a script gets what it wants.
 
-use std::io::{self, BufRead, IsTerminal};
+mod prompt;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::terminal::{Format, Tone, complain, json, say};
-use super::{EXIT_USAGE, fail};
+use super::{EXIT_INTERRUPTED, EXIT_USAGE, fail};
+use crate::config::load_text;
 use crate::secret::Secret;
+use prompt::Typed;
 
 /// Random bytes in a new key: 192 bits.
 const RANDOM: usize = 24;
@@ -18,6 +23,8 @@ const RANDOM: usize = 24;
 const PREFIX: &str = "bsk-";
 /// A shorter key could be found from its hash.
 const SHORT: usize = 20;
+/// The most that is read of standard input, in bytes: no key is as long.
+const LONGEST: u64 = 64 << 10;
 
 #[derive(Serialize)]
 struct Line<'a> {
@@ -28,14 +35,18 @@ struct Line<'a> {
     key: Option<&'a str>,
 }
 
-pub(super) fn run(key: Option<String>, generate: bool, name: &str, format: Format) -> ExitCode {
-    let legal = |b: u8| (b.is_ascii_graphic() || b == b' ') && !b"@=,/\"\\".contains(&b);
-    if name.trim() != name || name.is_empty() || name.len() > 64 || !name.bytes().all(legal) {
-        return fail(EXIT_USAGE, "a client's name is 1 to 64 letters, digits, spaces and signs without @ = , / \" \\");
+pub(super) fn run(keys: Vec<OsString>, generate: bool, name: &str, format: Format) -> ExitCode {
+    if let Some(flaw) = flaw_of_name(name) {
+        return fail(EXIT_USAGE, format_args!("--name: {flaw}"));
     }
-    let key = match key.map_or_else(|| if generate { new_key() } else { read() }, Ok) {
-        Ok(key) => key,
-        Err(error) => return fail(1, error),
+    let key = match given(keys).and_then(|key| match key {
+        Some(key) => Ok(Typed::Key(key)),
+        None if generate => new_key().map(Typed::Key),
+        None => read(),
+    }) {
+        Ok(Typed::Key(key)) => key,
+        Ok(Typed::Interrupted) => return ExitCode::from(EXIT_INTERRUPTED),
+        Err(Refused { status, why }) => return fail(status, why),
     };
     let Ok(secret) = Secret::new(&key) else {
         return fail(
@@ -43,6 +54,9 @@ pub(super) fn run(key: Option<String>, generate: bool, name: &str, format: Forma
             "this cannot be a key: it is empty, or holds spaces, line ends or letters beyond ASCII",
         );
     };
+    if is_quoted(secret.expose()) {
+        return fail(EXIT_USAGE, "quotes stand round this key, and clients do not send them: leave them out");
+    }
     let key = secret.expose();
     let line = Line { name, sha256: hex(&Sha256::digest(key)), key: generate.then_some(key) };
     if !generate && key.len() < SHORT {
@@ -65,22 +79,78 @@ fn print(line: &Line<'_>) {
     say(format_args!("{{ name: \"{}\", sha256: \"{}\" }}", line.name, line.sha256));
 }
 
-fn new_key() -> Result<String, String> {
+/// Why there is no key, and the exit status that says so.
+struct Refused {
+    status: u8,
+    why: String,
+}
+
+impl Refused {
+    fn usage(why: &str) -> Self {
+        Self { status: EXIT_USAGE, why: why.to_owned() }
+    }
+}
+
+/// A failure that is nobody's mistake.
+impl From<String> for Refused {
+    fn from(why: String) -> Self {
+        Self { status: 1, why }
+    }
+}
+
+/// The key of the command line. What is wrong with it is said in our words, which never repeat it.
+fn given(keys: Vec<OsString>) -> Result<Option<String>, Refused> {
+    let mut keys = keys.into_iter();
+    match (keys.next(), keys.next()) {
+        (None, _) => Ok(None),
+        (Some(key), None) => {
+            key.into_string().map(Some).map_err(|_| Refused::usage("this cannot be a key: it is not UTF-8"))
+        }
+        (Some(_), Some(_)) => Err(Refused::usage("one key at a time: a key holds no spaces")),
+    }
+}
+
+/// What the configuration would say of a client of this name: it is asked itself, so that the two never differ.
+fn flaw_of_name(name: &str) -> Option<String> {
+    const WHAT: &str = "a client's name is 1 to 64 letters, digits, spaces and signs without @ = , / \" \\";
+    if name.contains(['"', '\\', '$']) || name.chars().any(char::is_control) {
+        return Some(WHAT.to_owned());
+    }
+    let hash = hex(&Sha256::digest(name));
+    let text = format!(
+        "{{ server: {{ client_keys: [{{ name: \"{name}\", sha256: \"{hash}\" }}] }}, \
+           providers: {{ local: {{ base_url: 'http://127.0.0.1:1/v1' }} }} }}"
+    );
+    let problem = load_text(Some(("--name", &text)), []).err()?.problems.into_iter().next();
+    problem.map(|problem| problem.what)
+}
+
+fn is_quoted(key: &str) -> bool {
+    ['"', '\'', '`'].iter().any(|quote| key.starts_with(*quote) || key.ends_with(*quote))
+}
+
+fn new_key() -> Result<String, Refused> {
     let mut random = [0; RANDOM];
     getrandom::fill(&mut random).map_err(|error| format!("the system gives no randomness: {error}"))?;
     Ok(format!("{PREFIX}{}", hex(&random)))
 }
 
-/// The first line of standard input, unseen on a terminal.
-fn read() -> Result<String, String> {
+/// The one line of standard input, unseen on a terminal.
+fn read() -> Result<Typed, Refused> {
     let input = io::stdin();
     if input.is_terminal() {
-        let typed = rpassword::prompt_password("Key (it is not shown): ");
-        return typed.map_err(|error| format!("the key cannot be read: {error}"));
+        return prompt::ask().map_err(Refused::from);
     }
-    let mut line = String::new();
-    input.lock().read_line(&mut line).map_err(|error| format!("standard input cannot be read: {error}"))?;
-    Ok(line)
+    let mut text = Vec::new();
+    let read = input.lock().take(LONGEST).read_to_end(&mut text);
+    read.map_err(|error| format!("standard input cannot be read: {error}"))?;
+    let text = String::from_utf8(text).map_err(|_| Refused::usage("this cannot be a key: it is not UTF-8"))?;
+    if text.trim().lines().count() > 1 {
+        return Err(Refused::usage(
+            "standard input holds more than one line: give one key, for example head -n 1 keys",
+        ));
+    }
+    Ok(Typed::Key(text))
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -2,17 +2,18 @@
 //!
 //! One GET on a connection of its own. The gateway has no TLS towards clients, so there is none here.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::Scheme;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
+use super::address::{self, Base};
 use super::terminal::{Tone, say};
 use super::{EXIT_USAGE, environment, fail};
 use crate::config::{Server, load};
@@ -23,15 +24,21 @@ const LIMIT: Duration = Duration::from_secs(3);
 const MOST: usize = 4 << 10;
 
 pub(super) fn run(url: Option<&str>, ready: bool, config: Option<&Path>) -> ExitCode {
-    let base = match url.map_or_else(|| listening(config), |url| Ok(url.to_owned())) {
-        Ok(base) => base,
-        // Docker knows 0 and 1 only.
-        Err(problem) => return fail(1, problem),
+    let base = match url {
+        Some(url) => match given(url) {
+            Ok(base) => base,
+            Err(problem) => return fail(EXIT_USAGE, format_args!("--url: {problem}")),
+        },
+        None => match listening(config) {
+            Ok(base) => base,
+            // Docker knows 0 and 1 only.
+            Err(problem) => return fail(1, problem),
+        },
     };
     let path = if ready { "/readyz" } else { "/livez" };
-    let url = match address(&base, path) {
+    let url = match format!("{}{}{path}", base.origin(), base.prefix).parse::<Uri>() {
         Ok(url) => url,
-        Err(problem) => return fail(EXIT_USAGE, problem),
+        Err(error) => return fail(EXIT_USAGE, format_args!("--url: {error}")),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -49,43 +56,26 @@ pub(super) fn run(url: Option<&str>, ready: bool, config: Option<&Path>) -> Exit
     }
 }
 
+/// The gateway of `--url`.
+fn given(url: &str) -> Result<Base, String> {
+    let base = Base::read(url)?;
+    if base.scheme != Scheme::HTTP {
+        return Err("the gateway itself has no TLS; write it like http://127.0.0.1:8080".to_owned());
+    }
+    Ok(base)
+}
+
 /// Where the gateway of this environment listens.
-fn listening(config: Option<&Path>) -> Result<String, String> {
-    let variable = |wanted: &str| environment().find(|(name, value)| name == wanted && !value.is_empty());
-    let listen = if let Some((name, text)) = variable("BACKSTOP_SERVER__LISTEN") {
-        let parsed = text.trim().replace("localhost:", "127.0.0.1:").parse();
-        parsed.map_err(|_| format!("{name} is not an address: for example 127.0.0.1:8080"))?
-    } else if config.is_some() || variable("BACKSTOP_CONFIG").is_some() {
+fn listening(config: Option<&Path>) -> Result<Base, String> {
+    let asks_for_file = || environment().any(|(name, value)| name == "BACKSTOP_CONFIG" && !value.is_empty());
+    let listen = if let Some(listen) = address::of_environment() {
+        listen?
+    } else if config.is_some() || asks_for_file() {
         load(config, environment()).map_err(|error| error.to_string())?.server.listen
     } else {
         Server::default().listen
     };
-    Ok(format!("http://{}", reachable(listen)))
-}
-
-/// An address that all interfaces listen on is asked at loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listen.port())
-}
-
-/// The URL of `path` at a base address.
-fn address(base: &str, path: &str) -> Result<Uri, String> {
-    let wrong = |what: &str| format!("--url {what}: for example http://127.0.0.1:8080");
-    let base = base.trim().trim_end_matches('/');
-    let url = format!("{base}{path}").parse::<Uri>().map_err(|_| wrong("is not an address"))?;
-    match url.scheme_str() {
-        Some("http") if url.query().is_none() && !url.authority().is_some_and(|at| at.as_str().contains('@')) => {
-            Ok(url)
-        }
-        Some("https") => Err(wrong("must begin with http://, for the gateway itself has no TLS")),
-        Some("http") => Err(wrong("must be a host and a port")),
-        _ => Err(wrong("must begin with http://")),
-    }
+    Base::read(&address::reachable(listen).to_string())
 }
 
 async fn ask(url: &Uri) -> Result<(StatusCode, String), Box<dyn std::error::Error>> {
@@ -103,29 +93,4 @@ async fn ask(url: &Uri) -> Result<(StatusCode, String), Box<dyn std::error::Erro
     // One line, whatever it is that answered.
     let text: String = String::from_utf8_lossy(&body).chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     Ok((status, text.trim().to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn what_listens_everywhere_is_asked_at_loopback() {
-        let ask = |listen: &str| reachable(listen.parse().unwrap()).to_string();
-        assert_eq!(ask("0.0.0.0:8080"), "127.0.0.1:8080");
-        assert_eq!(ask("[::]:8080"), "[::1]:8080");
-        assert_eq!(ask("10.0.0.7:81"), "10.0.0.7:81");
-    }
-
-    #[test]
-    fn a_base_address_is_completed() {
-        let at = |base: &str| address(base, "/livez").map(|url| url.to_string());
-        assert_eq!(at("http://localhost:1/").unwrap(), "http://localhost:1/livez");
-        assert_eq!(at("http://[::1]:1/prefix").unwrap(), "http://[::1]:1/prefix/livez");
-        for wrong in ["", "127.0.0.1:8080", "https://x", "ftp://x", "http://u:p@x", "http://x?a=", "http://"] {
-            assert!(at(wrong).is_err(), "{wrong}");
-        }
-    }
 }

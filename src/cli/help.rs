@@ -2,14 +2,18 @@
 //!
 //! Owns the order in which a newcomer reads the commands. Refuses to know what they do: each says so itself.
 
-use std::fmt::Write;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use anstyle::{AnsiColor, Style};
 use clap::builder::Styles;
-use clap::{ColorChoice, Command, CommandFactory};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ColorChoice, Command, CommandFactory, Error};
 
-use super::Arguments;
-use super::terminal::Tone;
+use super::terminal::{Tone, is_lost, noted};
+use super::{Arguments, EXIT_USAGE, fail};
 
 /// The colours of clap's own help and errors.
 pub(super) const STYLES: Styles = Styles::styled()
@@ -51,7 +55,7 @@ pub(super) use after;
 
 /// The whole command line, with the grouped help.
 pub(super) fn command() -> Command {
-    let mut command = Arguments::command().color(early_choice(std::env::args()));
+    let mut command = Arguments::command().color(early_choice(std::env::args_os()));
     // So that `help` is there, too.
     command.build();
     let groups = groups(&command);
@@ -64,6 +68,28 @@ pub(super) fn command() -> Command {
         Tone::Heading.paint("Exit status:"),
         Tone::Command.paint("backstop COMMAND --help"),
     ))
+}
+
+/// Prints help, the version, or what is wrong with the command line, and gives the exit status.
+pub(super) fn refuse(error: &Error) -> ExitCode {
+    if error.kind() == ErrorKind::UnknownArgument && could_be_a_key(error) {
+        return fail(EXIT_USAGE, "hash-key has no such option; a key that begins with `-` is read from standard input");
+    }
+    noted(error.print().and_then(|()| io::stdout().flush()));
+    if is_lost() {
+        return ExitCode::FAILURE;
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(EXIT_USAGE))
+}
+
+/// Whether the unknown argument may be a key: to `hash-key`, and no word that looks like an option of ours.
+fn could_be_a_key(error: &Error) -> bool {
+    let hashes = std::env::args_os().any(|argument| argument == "hash-key");
+    let option = |text: &str| {
+        let name = text.strip_prefix("--");
+        name.is_some_and(|name| name.len() <= 12 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'))
+    };
+    hashes && !matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if option(text))
 }
 
 fn groups(command: &Command) -> String {
@@ -99,8 +125,8 @@ fn first_steps(command: &Command) -> String {
 }
 
 /// `--color` for what clap itself prints, which is before the arguments are known.
-fn early_choice(arguments: impl Iterator<Item = String>) -> ColorChoice {
-    let arguments: Vec<String> = arguments.collect();
+fn early_choice(arguments: impl Iterator<Item = OsString>) -> ColorChoice {
+    let arguments: Vec<String> = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
     let apart = arguments.iter().zip(arguments.iter().skip(1));
     let apart = apart.filter(|(name, _)| *name == "--color").map(|(_, value)| value.as_str());
     let joined = arguments.iter().filter_map(|argument| argument.strip_prefix("--color="));
@@ -164,7 +190,7 @@ mod tests {
 
     #[test]
     fn colours_are_chosen_before_arguments_are_read() {
-        let choice = |line: &str| early_choice(line.split(' ').map(str::to_owned));
+        let choice = |line: &str| early_choice(line.split(' ').map(OsString::from));
         assert_eq!(choice("backstop --help"), ColorChoice::Auto);
         assert_eq!(choice("backstop --color always --help"), ColorChoice::Always);
         assert_eq!(choice("backstop check --color=never"), ColorChoice::Never);

@@ -5,21 +5,26 @@
 //! A new command is an arm of `Command` with an example and its exit statuses, an arm in [`run`], and, if it does
 //! not belong to the last group, its name in `help::GROUPS`.
 
+mod address;
 mod check;
 mod completions;
 mod demo;
 mod hash_key;
 mod healthcheck;
 mod help;
+mod period;
 mod probe;
 mod serve;
 mod sim;
 mod status;
 mod terminal;
 
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{FromArgMatches, Parser, Subcommand};
 
@@ -51,7 +56,7 @@ enum Command {
     ))]
     Demo {
         /// Listen here, port 0 takes a free one [default: 127.0.0.1:8080, or a free port if that is taken]
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = address::listen)]
         listen: Option<SocketAddr>,
         /// End after the story; exit status 1 if it did not go as told
         #[arg(long)]
@@ -73,7 +78,7 @@ enum Command {
         #[arg(long, value_name = "PATH")]
         config: Option<PathBuf>,
         /// Listen here instead of where the configuration says; port 0 takes a free one
-        #[arg(long, value_name = "ADDR")]
+        #[arg(long, value_name = "ADDR", value_parser = address::listen)]
         listen: Option<SocketAddr>,
     },
     /// Read the configuration and say what it means
@@ -126,12 +131,13 @@ enum Command {
         "backstop hash-key --generate --name ci"
         "backstop hash-key < key.txt"
         "backstop hash-key --generate --json | jq -r .key";
-        "0 good, 1 no randomness or no input, 2 what is given cannot be a key or a name"
+        "0 good, 1 no randomness or no input, 2 what is given cannot be a key or a name, 130 interrupted"
     ))]
     HashKey {
         /// The key; read from standard input if not given
-        #[arg(value_name = "KEY", conflicts_with = "generate")]
-        key: Option<String>,
+        // A list of any bytes, so that it is we who refuse: clap's errors repeat what is given.
+        #[arg(value_name = "KEY", num_args = 0.., conflicts_with = "generate")]
+        key: Vec<OsString>,
         /// Make a new random key and show it, this once
         #[arg(long)]
         generate: bool,
@@ -165,7 +171,7 @@ enum Command {
     ))]
     Sim {
         /// Listen here; port 0 takes a free one
-        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100")]
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9100", value_parser = address::listen)]
         listen: SocketAddr,
         /// The script (JSON5); without one every provider is healthy
         #[arg(long, value_name = "PATH")]
@@ -197,14 +203,28 @@ enum Command {
 
 /// Exit status of a configuration or command line that is wrong.
 const EXIT_USAGE: u8 = 2;
+/// Exit status after SIGINT, as shells have it.
+const EXIT_INTERRUPTED: u8 = 130;
 
 /// Runs the command line.
 #[must_use]
 pub fn run() -> ExitCode {
-    let matches = help::command().get_matches();
-    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let mut command = help::command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os());
+    let arguments =
+        parsed.and_then(|matches| Arguments::from_arg_matches(&matches).map_err(|e| e.format(&mut command)));
+    let arguments = match arguments {
+        Ok(arguments) => arguments,
+        Err(error) => return help::refuse(&error),
+    };
     arguments.color.apply();
-    match arguments.command {
+    let code = start(arguments.command);
+    // Who reads nothing of it is told so once, and cannot take it for done.
+    if terminal::is_lost() { ExitCode::FAILURE } else { code }
+}
+
+fn start(command: Command) -> ExitCode {
+    match command {
         Command::Demo { listen, once, json } => demo::run(listen, once, Format::of(json)),
         Command::Serve { config, listen } => serve::run(config.as_deref(), listen),
         Command::Check { config, strict, json } => check::run(config.as_deref(), strict, Format::of(json)),
@@ -217,10 +237,20 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// The environment. A variable that is not UTF-8 cannot be meant for us.
+/// The environment. A variable that is not UTF-8 cannot be meant for us; one that is ours by its name is told, once.
 #[allow(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
 fn environment() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let told = TOLD.swap(true, Ordering::Relaxed);
+    std::env::vars_os().filter_map(move |(name, value)| {
+        let name = name.into_string().ok()?;
+        let value = value.into_string();
+        if value.is_err() && !told && (name.starts_with("BACKSTOP_") || name.contains("_API_KEY")) {
+            let text = format_args!("the variable {name} is not UTF-8 and is ignored: set it again");
+            complain(format_args!("{} {text}", Tone::Warning.paint("warning:")));
+        }
+        Some((name, value.ok()?))
+    })
 }
 
 /// Ends at the first SIGINT or SIGTERM.
@@ -244,12 +274,12 @@ fn fail(status: u8, message: impl std::fmt::Display) -> ExitCode {
     ExitCode::from(status)
 }
 
-/// Says where it listens: the line that scripts wait for.
-#[allow(clippy::print_stdout, reason = "the command line speaks")]
+/// Says where it listens: the line that scripts wait for. A gateway that nobody reads this of serves all the same.
 fn announce(listener: &tokio::net::TcpListener) {
-    use std::io::Write;
     if let Ok(address) = listener.local_addr() {
-        println!("listening on http://{address}");
-        let _flushed = std::io::stdout().flush();
+        let mut out = io::stdout().lock();
+        if let Err(error) = writeln!(out, "listening on http://{address}").and_then(|()| out.flush()) {
+            complain(format_args!("{} cannot write to standard output: {error}", Tone::Warning.paint("warning:")));
+        }
     }
 }

@@ -12,8 +12,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::period::period;
 use super::terminal::Format;
-use super::{EXIT_USAGE, environment, fail};
+use super::{EXIT_INTERRUPTED, EXIT_USAGE, environment, fail};
 use crate::app;
 use crate::config::{Config, load};
 use crate::policy::chain::Chain;
@@ -34,7 +35,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     chain: Option<String>,
     /// How long each slot may take
-    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "20s", value_parser = period)]
     timeout: Duration,
     /// Requests at a time; of these at most 2 to one provider
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
@@ -43,9 +44,6 @@ pub(super) struct Options {
     #[arg(long)]
     json: bool,
 }
-
-/// Exit status after SIGINT, as shells have it.
-const EXIT_INTERRUPTED: u8 = 130;
 
 /// One slot of the configuration.
 struct Candidate {

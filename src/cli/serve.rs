@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
+use super::address::LISTEN;
 use super::{EXIT_USAGE, announce, environment, fail, interrupted};
 use crate::app::{self, Gateway};
 use crate::config::{Config, LogFormat, load};
@@ -15,10 +16,16 @@ use crate::server::serve;
 use crate::telemetry::log;
 
 pub(super) fn run(path: Option<&Path>, listen: Option<SocketAddr>) -> ExitCode {
-    let asked = listen.map(|listen| ("BACKSTOP_SERVER__LISTEN".to_owned(), listen.to_string()));
+    let asked = listen.map(|listen| (LISTEN.to_owned(), listen.to_string()));
     let config = match load(path, environment().chain(asked)) {
         Ok(config) => config,
-        Err(error) => return fail(EXIT_USAGE, error),
+        Err(mut error) => {
+            // The flag reaches the configuration as this variable.
+            for problem in error.problems.iter_mut().filter(|_| listen.is_some()) {
+                problem.source = problem.source.replace(&format!("environment variable {LISTEN}"), "--listen");
+            }
+            return fail(EXIT_USAGE, error);
+        }
     };
     let format = match config.server.log.format {
         LogFormat::Text => log::Format::Text,

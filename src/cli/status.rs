@@ -11,8 +11,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::terminal::{Tone, complain, say};
-use super::{EXIT_USAGE, environment, fail, interrupted};
+use super::period::period;
+use super::terminal::{Tone, complain, noted, say};
+use super::{EXIT_USAGE, address, fail, interrupted};
+use crate::config::Server;
+use address::Base;
 use source::Source;
 use view::Status;
 
@@ -26,7 +29,7 @@ pub(super) struct Options {
     #[arg(long)]
     watch: bool,
     /// The pause between two questions of --watch
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = period)]
     interval: Duration,
     /// Print what /status says as it is; with --watch, one line each time
     #[arg(long)]
@@ -44,15 +47,22 @@ const BEGIN: &str = "\x1b[?25l\x1b[?7l";
 const END: &str = "\x1b[?7h\x1b[?25h\r\n";
 
 pub(super) fn run(options: &Options) -> ExitCode {
-    let url = options.url.clone().unwrap_or_else(default_url);
+    let base = match &options.url {
+        Some(url) => Base::read(url).map_err(|error| format!("--url: {error}")),
+        None => default_base(),
+    };
+    let base = match base {
+        Ok(base) => base,
+        Err(error) => return fail(EXIT_USAGE, error),
+    };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(1, format_args!("cannot start the runtime: {error}")),
     };
     runtime.block_on(async {
-        let source = match Source::new(&url) {
+        let source = match Source::new(&base) {
             Ok(source) => source,
-            Err(error) => return fail(EXIT_USAGE, format_args!("--url {url}: {error}")),
+            Err(error) => return fail(1, error),
         };
         if !options.watch {
             return once(&source, options.json).await;
@@ -62,7 +72,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         tokio::select! {
             biased;
             () = interrupted() => {}
-            _unread = watch(&source, options, &mut screen) => {}
+            unread = watch(&source, options, &mut screen) => noted(unread),
         }
         screen.close();
         ExitCode::SUCCESS
@@ -70,9 +80,9 @@ pub(super) fn run(options: &Options) -> ExitCode {
 }
 
 /// The address that the same environment would make `backstop serve` listen on.
-fn default_url() -> String {
-    let listen = environment().find(|(name, value)| name == "BACKSTOP_SERVER__LISTEN" && !value.is_empty());
-    listen.map_or_else(|| "http://127.0.0.1:8080".to_owned(), |(_, listen)| source::url_of(listen.trim()))
+fn default_base() -> Result<Base, String> {
+    let listen = address::of_environment().transpose()?.unwrap_or_else(|| Server::default().listen);
+    Base::read(&address::reachable(listen).to_string())
 }
 
 async fn once(source: &Source, json: bool) -> ExitCode {

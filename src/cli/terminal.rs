@@ -5,6 +5,7 @@
 
 use std::fmt::{self, Display};
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
@@ -135,10 +136,17 @@ pub(super) fn number(text: impl Display) -> Cell {
     Cell::new(text).set_alignment(CellAlignment::Right)
 }
 
-/// A table, each line `indent` columns to the right, as wide as the terminal at most; without the last line's end.
+/// In windows narrower than this a table's columns would be narrower than its words.
+const NARROW: u16 = 70;
+
+/// A table, each line `indent` columns to the right, as wide as the terminal at most; without the last line's end. In a
+/// narrow window its columns stand below each other.
 pub(super) fn indented(table: &mut Table, indent: u16) -> String {
+    let narrow = table.width().is_some_and(|width| width < NARROW);
+    let mut stacked = if narrow { stacked(table) } else { None };
+    let table = stacked.as_mut().unwrap_or(table);
     if let Some(width) = table.width() {
-        table.set_width(width.saturating_sub(indent).max(40));
+        table.set_width(width.saturating_sub(indent).max(20));
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, 2));
@@ -148,9 +156,55 @@ pub(super) fn indented(table: &mut Table, indent: u16) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// A line on standard output. A reader that went away (`| head`) is no error.
+/// The same with a line for each cell, behind its column's head; `None` if the table has no heads or is not to be
+/// wrapped at all.
+fn stacked(table: &Table) -> Option<Table> {
+    if matches!(table.content_arrangement(), ContentArrangement::Disabled) {
+        return None;
+    }
+    let heads: Vec<Cell> = table.header()?.cell_iter().cloned().collect();
+    let mut rows = block();
+    if let Some(width) = table.width() {
+        rows.set_width(width);
+    }
+    for row in table.row_iter() {
+        if !rows.is_empty() {
+            rows.add_row([""]);
+        }
+        let cells = heads.iter().zip(row.cell_iter()).filter(|(_, cell)| !cell.content().is_empty());
+        for (head, cell) in cells {
+            rows.add_row([head.clone(), cell.clone().set_alignment(CellAlignment::Left)]);
+        }
+    }
+    Some(rows)
+}
+
+/// Whether something could not be written to standard output.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether something that belonged on standard output is lost.
+pub(super) fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Notes what became of writing to standard output. A reader that went away (`| head`) is no error; a full disk is one,
+/// told once, and [`is_lost`] makes it the exit status.
+pub(super) fn noted(written: io::Result<()>) {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            if !LOST.swap(true, Ordering::Relaxed) {
+                let who = Tone::Bad.paint("backstop:");
+                complain(format_args!("{who} cannot write to standard output: {error}"));
+            }
+        }
+        Ok(()) | Err(_) => {}
+    }
+}
+
+/// A line on standard output.
 pub(super) fn say(text: impl Display) {
-    let _gone = writeln!(anstream::stdout().lock(), "{text}");
+    let mut out = anstream::stdout().lock();
+    noted(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
 /// A line on standard error.
@@ -161,7 +215,8 @@ pub(super) fn complain(text: impl Display) {
 /// A JSON document on standard output.
 pub(super) fn json(value: &impl Serialize) {
     let mut out = io::stdout().lock();
-    let _gone = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from).and_then(|()| writeln!(out));
+    let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
+    noted(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()));
 }
 
 #[cfg(test)]
@@ -172,13 +227,28 @@ mod tests {
     fn a_table_is_indented_wrapped_and_ends_without_spaces() {
         let mut rows = table(&["name", "what"]);
         rows.add_row([Tone::Good.cell("one"), Tone::Plain.cell("word ".repeat(20))]);
-        rows.set_width(50);
+        rows.set_width(72);
         let plain = anstream::adapter::strip_str(&indented(&mut rows, 4)).to_string();
         assert!(plain.lines().count() > 2, "{plain}");
         for line in plain.lines() {
-            assert!(line.starts_with("    ") && line.len() <= 50 && !line.ends_with(' '), "{line:?}");
+            assert!(line.starts_with("    ") && line.len() <= 72 && !line.ends_with(' '), "{line:?}");
         }
         assert_eq!(plain.lines().next(), Some("    name  what"));
+    }
+
+    #[test]
+    fn in_a_narrow_window_columns_stand_below_each_other() {
+        let mut rows = table(&["name", "what", "keys"]);
+        rows.add_row([Tone::Good.cell("one"), Tone::Plain.cell("an-unbroken-word"), Tone::Plain.cell("")]);
+        rows.add_row([Tone::Good.cell("two"), number("7"), Tone::Plain.cell("k")]);
+        rows.set_width(40);
+        let plain = anstream::adapter::strip_str(&indented(&mut rows, 2)).to_string();
+        let lines: Vec<&str> = plain.lines().collect();
+        assert_eq!(
+            lines,
+            ["  name  one", "  what  an-unbroken-word", "", "  name  two", "  what  7", "  keys  k"],
+            "{plain}"
+        );
     }
 
     #[test]

@@ -239,9 +239,12 @@ fn what_serve_would_refuse_is_refused() {
     let served = backstop(&["serve", "--config", &path, "--listen", "127.0.0.1:0"], &[]);
     assert_eq!((checked.status, served.status), (2, 2), "{} {}", checked.all(), served.all());
     assert!(checked.err.contains("/nowhere/ca.pem") && served.err.contains("/nowhere/ca.pem"), "{}", checked.err);
+    assert!(checked.err.contains("1  upstream.ca_file\n") && checked.err.contains("→  name a file"), "{}", checked.err);
+    let problem = &backstop(&["check", "--json", "--config", &path], &[]).json()["problems"][0];
+    assert_eq!(problem["path"], "upstream.ca_file");
     let missing = backstop(&["check", "--config", "/nowhere/backstop.json5"], &[]);
     assert_eq!(missing.status, 2);
-    assert!(missing.err.contains("in /nowhere/backstop.json5"), "{}", missing.err);
+    assert!(missing.err.contains("1  /nowhere/backstop.json5"), "{}", missing.err);
 }
 
 #[test]
@@ -259,6 +262,49 @@ fn without_a_file_the_environment_is_checked() {
     assert!(ran.out.ends_with("start it: backstop serve\n"), "{}", ran.out);
     let nothing = backstop(&["check"], &[]);
     assert_eq!(nothing.status, 2, "{}", nothing.all());
+    // What stands in the second column begins there, in every line.
+    let told: Vec<&str> = nothing.err.lines().skip(2).collect();
+    assert!(told.len() > 4, "{}", nothing.err);
+    for line in told {
+        let at = line.chars().skip(3).take_while(|letter| *letter == ' ').count();
+        assert_eq!(at, 2, "{line:?}\n{}", nothing.err);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_as_one_is_named() {
+    let (_directory, path) = file("{ providers: { openai: ");
+    let path = path.display().to_string();
+    let ran = backstop(&["check", "--config", &path], &[]);
+    assert_eq!(ran.status, 2, "{}", ran.all());
+    assert!(ran.err.contains(&format!("\n  1  {path}:1\n")) && !ran.err.contains("everywhere"), "{}", ran.err);
+}
+
+#[test]
+fn the_parts_of_the_api_are_shown_where_they_are_not_all() {
+    let text = "{ providers: { one: { base_url: 'http://127.0.0.1:1/v1', endpoints: ['embeddings', 'chat'] },
+                  two: { base_url: 'http://127.0.0.1:2/v1' } }, chains: { default: ['one/m', 'two/m'] } }";
+    let (_directory, path) = file(text);
+    let ran = backstop(&["check", "--config", &path.display().to_string()], &[]);
+    let shown = lines(&ran.out);
+    let from = shown.iter().position(|line| line == "Providers").unwrap();
+    assert_eq!(
+        shown[from + 1..from + 4],
+        [
+            "name address keys speaks only",
+            "one http://127.0.0.1:1/v1 default (sends no key) chat, embeddings",
+            "two http://127.0.0.1:2/v1 default (sends no key)",
+        ],
+        "{}",
+        ran.out
+    );
+    let report = backstop(&["check", "--json", "--config", &path.display().to_string()], &[]).json();
+    assert_eq!(report["providers"][0]["endpoints"], json!(["chat", "embeddings"]));
+    assert_eq!(report["providers"][1]["endpoints"], Value::Null);
+    let all = text.replace(", endpoints: ['embeddings', 'chat']", "");
+    let (_directory, path) = file(&all);
+    let ran = backstop(&["check", "--config", &path.display().to_string()], &[]);
+    assert!(!ran.out.contains("speaks only"), "{}", ran.out);
 }
 
 #[test]

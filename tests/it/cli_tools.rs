@@ -28,11 +28,11 @@ fn the_printed_line_lets_the_client_in() {
     for ran in [
         backstop(&["hash-key", KEY], &[]),
         backstop_with(&["hash-key"], &[], &format!("{KEY}\n")),
-        backstop_with(&["hash-key"], &[], &format!("  {KEY}\r\nanother line\n")),
+        backstop_with(&["hash-key"], &[], &format!("  {KEY}\r\n\n")),
     ] {
         assert_eq!(ran.status, 0, "{}", ran.err);
         assert!(opens(&ran.out, KEY), "{}", ran.out);
-        assert!(!opens(&ran.out, "another"), "{}", ran.out);
+        assert!(!opens(&ran.out, "another-client-key"), "{}", ran.out);
         assert_eq!(ran.out.lines().count(), 1, "a script gets the line alone");
         assert!(ran.err.contains("server.client_keys"), "{}", ran.err);
         assert!(!ran.all().contains("CANARY"), "{}", ran.all());
@@ -106,12 +106,17 @@ async fn a_running_gateway_is_found_by_url_variable_and_configuration() {
     let port = gateway.addr.port();
     let url = format!("http://localhost:{port}/");
     let everywhere = format!("0.0.0.0:{port}");
+    let (quoted, local, bare) =
+        (format!("\"127.0.0.1:{port}\""), format!("localhost:{port}"), format!("127.0.0.1:{port}"));
     let (_directory, path) = file(&LOCAL.replacen('{', &format!("{{ server: {{ listen: '127.0.0.1:{port}' }},"), 1));
     let path = path.display().to_string();
     for (arguments, env) in [
         (&["--url", &url][..], vec![]),
         (&["--ready", "--url", &url], vec![("BACKSTOP_SERVER__LISTEN", "127.0.0.1:1")]),
         (&[], vec![("BACKSTOP_SERVER__LISTEN", everywhere.as_str())]),
+        (&[], vec![("BACKSTOP_SERVER__LISTEN", quoted.as_str())]),
+        (&[], vec![("BACKSTOP_SERVER__LISTEN", local.as_str())]),
+        (&["--url", &bare], vec![]),
         (&["--config", &path], vec![]),
     ] {
         let ran = healthcheck(arguments, &env).await;
@@ -138,7 +143,13 @@ async fn a_gateway_that_does_not_answer_is_not_healthy() {
 
 #[tokio::test]
 async fn what_cannot_be_asked_is_said() {
-    for url in ["127.0.0.1:8080", "https://127.0.0.1:8080", "http://user:CANARY@127.0.0.1:1", "http://"] {
+    for url in [
+        "127.0.0.1:99999",
+        "https://127.0.0.1:8080",
+        "http://user:CANARY@127.0.0.1:1",
+        "user:CANARY@127.0.0.1:1",
+        "http://",
+    ] {
         let ran = healthcheck(&["--url", url], &[]).await;
         assert_eq!(ran.status, 2, "{url}: {}", ran.all());
         assert!(ran.err.contains("http://127.0.0.1:8080") && !ran.err.contains("CANARY"), "{}", ran.err);
@@ -146,7 +157,12 @@ async fn what_cannot_be_asked_is_said() {
     // Docker knows 0 and 1 only: what the environment says wrong is not a wrong command line.
     let ran = healthcheck(&[], &[("BACKSTOP_SERVER__LISTEN", "here")]).await;
     assert_eq!(ran.status, 1);
-    assert!(ran.err.contains("BACKSTOP_SERVER__LISTEN"), "{}", ran.err);
+    assert!(ran.err.contains("BACKSTOP_SERVER__LISTEN") && ran.err.contains("[::1]:8080"), "{}", ran.err);
+    let ran =
+        tokio::task::spawn_blocking(|| backstop(&["status"], &[("BACKSTOP_SERVER__LISTEN", "here")])).await.unwrap();
+    assert!(ran.status == 2 && ran.err.contains("variable BACKSTOP_SERVER__LISTEN"), "{}", ran.err);
+    let ran = tokio::task::spawn_blocking(|| backstop(&["status", "--url", "http://u:CANARY@h"], &[])).await.unwrap();
+    assert!(ran.status == 2 && ran.err.contains("no password") && !ran.err.contains("CANARY"), "{}", ran.err);
     let ran = healthcheck(&["--config", "/nowhere/backstop.json5"], &[]).await;
     assert_eq!(ran.status, 1, "{}", ran.err);
 }

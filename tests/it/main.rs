@@ -8,9 +8,12 @@
 )]
 
 mod classify;
+mod cli_address;
 mod cli_check;
 mod cli_demo;
+mod cli_hash_key;
 mod cli_help;
+mod cli_output;
 mod cli_probe;
 mod cli_run;
 mod cli_status;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::config::{BaseUrl, Chain, Config, Key, KeyOrder, Provider, Target, UnknownModel, advice};
+use crate::policy::capability::Api;
 use crate::policy::failure::{Kind, Scope};
 
 /// A configuration that can be served.
@@ -64,6 +65,8 @@ pub(super) struct ProviderRow {
     pub(super) dialect: &'static str,
     pub(super) address: String,
     pub(super) keys: Vec<KeyRow>,
+    /// The only parts of the API that it speaks; `None` is all.
+    pub(super) endpoints: Option<Vec<&'static str>>,
     /// Why none of its targets can be asked, if so.
     pub(super) skipped: Option<&'static str>,
 }
@@ -224,8 +227,14 @@ fn provider_row(provider: &Provider) -> ProviderRow {
         dialect: provider.dialect.name(),
         address: address(&provider.base_url, provider),
         keys: provider.keys.iter().map(key).collect(),
+        endpoints: endpoints(provider),
         skipped: provider.unserved.map(crate::config::Unserved::name),
     }
+}
+
+fn endpoints(provider: &Provider) -> Option<Vec<&'static str>> {
+    let spoken: Vec<_> = Api::ALL.into_iter().filter(|api| provider.endpoints.has(*api)).map(Api::name).collect();
+    (spoken.len() < Api::ALL.len()).then_some(spoken)
 }
 
 /// An address without what could be a key: people put keys into paths.

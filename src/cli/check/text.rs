@@ -16,7 +16,12 @@ pub(super) fn problems(problems: &[Row]) {
     let what = if count == 1 { "1 problem".to_owned() } else { format!("{count} problems") };
     complain(format_args!("{}", Tone::Bad.paint(format_args!("backstop: {what} in the configuration"))));
     for (index, problem) in problems.iter().enumerate() {
-        let place = if problem.path.is_empty() { "everywhere" } else { &problem.path };
+        // What is wrong with the whole file is headed by its name.
+        let (place, source) = match (problem.path.as_str(), problem.source.as_str()) {
+            ("", "") => ("the configuration", ""),
+            ("", source) => (source, ""),
+            (path, source) => (path, source),
+        };
         let mut rows = block();
         rows.use_stderr();
         rows.add_row([Tone::Bad.cell(index + 1), Tone::Heading.cell(place)]);
@@ -24,8 +29,8 @@ pub(super) fn problems(problems: &[Row]) {
         if let Some(hint) = &problem.hint {
             rows.add_row([Tone::Good.cell("→"), Tone::Good.cell(hint)]);
         }
-        if !problem.source.is_empty() {
-            rows.add_row([Tone::Plain.cell(""), Tone::Dim.cell(format_args!("in {}", problem.source))]);
+        if !source.is_empty() {
+            rows.add_row([Tone::Plain.cell(""), Tone::Dim.cell(format_args!("in {source}"))]);
         }
         complain(format_args!("\n{}", indented(&mut rows, 2)));
     }
@@ -146,13 +151,18 @@ fn reason(word: &str) -> &str {
 
 fn providers(providers: &[ProviderRow]) {
     heading("Providers");
-    let mut rows = table(&["name", "address", "keys"]);
+    let some = providers.iter().any(|provider| provider.endpoints.is_some());
+    let mut rows = table(if some { &["name", "address", "keys", "speaks only"] } else { &["name", "address", "keys"] });
     for provider in providers {
         let keys = match provider.skipped {
             Some(why) => Tone::Warning.cell(format_args!("skipped: {}", reason(why))),
             None => Tone::Plain.cell(keys(provider)),
         };
-        rows.add_row(vec![Tone::Plain.cell(&provider.name), Tone::Plain.cell(&provider.address), keys]);
+        let mut cells = vec![Tone::Plain.cell(&provider.name), Tone::Plain.cell(&provider.address), keys];
+        if some {
+            cells.push(Tone::Plain.cell(provider.endpoints.as_deref().unwrap_or_default().join(", ")));
+        }
+        rows.add_row(cells);
     }
     say(format_args!("{}\n", indented(&mut rows, 2)));
 }

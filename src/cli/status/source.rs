@@ -1,13 +1,13 @@
 //! Asks a gateway for its `/status`, over the gateway's own client: the same TLS, the same certificates.
 //!
-//! Owns addresses and what is said when nobody answers. Refuses to know what a status holds.
+//! Owns what is said when nobody answers. Refuses to know what a status holds.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, Uri, header};
 
+use super::super::address::Base;
 use crate::dialect::openai_chat::request::Segments;
 use crate::stream::gate::{Collected, whole};
 use crate::upstream::body::RequestBody;
@@ -28,29 +28,19 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The gateway at `url`; `/status` or `/v1` at its end and a missing `http://` are forgiven.
+    /// The gateway at this address.
     ///
     /// # Errors
-    /// It is no address of HTTP.
-    pub(super) fn new(url: &str) -> Result<Self, String> {
-        const EXAMPLE: &str = "write it like http://127.0.0.1:8080";
-        let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let wrong = |_| format!("this is no address; {EXAMPLE}");
-        let parts = text.parse::<Uri>().map_err(wrong)?.into_parts();
-        let scheme = parts.scheme.filter(|scheme| ["http", "https"].contains(&scheme.as_str()));
-        let scheme = scheme.ok_or_else(|| format!("only http and https are spoken; {EXAMPLE}"))?;
-        let authority = parts.authority.filter(|authority| !authority.as_str().contains('@'));
-        let authority = authority.ok_or_else(|| format!("this is no host and port; {EXAMPLE}"))?;
-        let path = parts.path_and_query.as_ref().map_or("", |path| path.path());
-        let trimmed = path.trim_end_matches('/');
-        let prefix = ["/status", "/v1"].iter().find_map(|end| trimmed.strip_suffix(end)).unwrap_or(trimmed);
-        let origin = format!("{scheme}://{authority}");
+    /// There is no TLS on this system, or no request can be made of the address.
+    pub(super) fn new(base: &Base) -> Result<Self, String> {
+        let (origin, prefix) = (base.origin(), &base.prefix);
+        let wrong = |error: http::uri::InvalidUri| error.to_string();
         let clients = Clients::new(&ClientSettings { connect_timeout: PATIENCE, ..ClientSettings::default() });
         Ok(Self {
             url: format!("{origin}{prefix}"),
             client: clients.map_err(|error| error.to_string())?.to(origin.parse().map_err(wrong)?),
             path: format!("{prefix}/status").parse().map_err(wrong)?,
-            host: HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?,
+            host: HeaderValue::from_str(base.authority.as_str()).map_err(|error| error.to_string())?,
         })
     }
 
@@ -94,41 +84,5 @@ impl Source {
     /// For who answers, but not like a gateway.
     pub(super) fn stranger(&self, why: &str) -> String {
         format!("{} answers, but not like a Backstop: {why}.\nGive the gateway's own address with --url.", self.url)
-    }
-}
-
-/// The address to ask a gateway at that listens on `listen`: on all addresses means on this host, too.
-pub(super) fn url_of(listen: &str) -> String {
-    match listen.parse::<SocketAddr>() {
-        Ok(listen) if listen.ip().is_unspecified() && listen.is_ipv4() => format!("http://127.0.0.1:{}", listen.port()),
-        Ok(listen) if listen.ip().is_unspecified() => format!("http://[::1]:{}", listen.port()),
-        Ok(_) | Err(_) => format!("http://{listen}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_read_as_people_write_them() {
-        let read = |url: &str| Source::new(url).map(|source| (source.url, source.path.to_string()));
-        let plain = Ok(("http://127.0.0.1:8080".to_owned(), "/status".to_owned()));
-        for url in ["http://127.0.0.1:8080", "127.0.0.1:8080", "http://127.0.0.1:8080/", "127.0.0.1:8080/v1/"] {
-            assert_eq!(read(url), plain, "{url}");
-        }
-        assert_eq!(read("http://127.0.0.1:8080/status"), plain);
-        let below = Ok(("https://host.example/llm".to_owned(), "/llm/status".to_owned()));
-        assert_eq!(read("https://host.example/llm/v1"), below);
-        for url in ["", "ftp://host", "http://user:word@host", "two words"] {
-            assert!(read(url).is_err(), "{url}");
-        }
-    }
-
-    #[test]
-    fn a_gateway_that_listens_everywhere_is_asked_here() {
-        assert_eq!(url_of("0.0.0.0:9000"), "http://127.0.0.1:9000");
-        assert_eq!(url_of("[::]:9000"), "http://[::1]:9000");
-        assert_eq!(url_of("127.0.0.1:8080"), "http://127.0.0.1:8080");
     }
 }
