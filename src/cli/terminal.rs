@@ -152,7 +152,7 @@ pub(super) fn indented(table: &mut Table, indent: u16) -> String {
         column.set_padding((0, 2));
     }
     let space = " ".repeat(usize::from(indent));
-    let lines = table.lines().map(|line| format!("{space}{}", line.trim_end()));
+    let lines = table.lines().map(|line| format!("{space}{line}").trim_end().to_owned());
     lines.collect::<Vec<_>>().join("\n")
 }
 
