@@ -1,7 +1,9 @@
 //! A refusal reaches the client that sends all of a large body before it reads.
 
+use tokio::io::AsyncWriteExt;
+
 use super::{FORM, start};
-use crate::support::{Gateway, Wire};
+use crate::support::{Gateway, Wire, soon};
 
 /// More than the sockets of both sides take while nobody reads.
 const LARGE: usize = 33_000_000;
@@ -54,4 +56,19 @@ async fn who_asks_before_sending_is_not_told_to_go_on() {
     wire.write(format!("{head}content-length: {LARGE}\r\nexpect: 100-continue\r\n\r\n")).await;
     assert_eq!(wire.answer().await.status, 413, "and no 100");
     wire.closed().await;
+}
+
+#[tokio::test]
+async fn what_is_taken_after_a_refusal_is_bounded() {
+    let (_sim, gateway) = start(vec![], "server: { max_body: '1MiB' },").await;
+    let mut wire = Wire::connect(gateway.addr).await;
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\n";
+    wire.write(format!("{head}content-length: 10000000000\r\n\r\n")).await;
+    let piece = vec![b' '; 1 << 20];
+    let mut taken = 0;
+    while soon("taking or hanging up", wire.stream.write_all(&piece)).await.is_ok() {
+        taken += 1;
+        assert!(taken < 200, "MiB, and no end");
+    }
+    assert!(taken >= 32, "{taken} MiB");
 }
