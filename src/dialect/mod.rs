@@ -5,6 +5,7 @@
 pub mod endpoint;
 pub mod error;
 pub mod hint;
+pub mod media;
 pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;

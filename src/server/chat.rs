@@ -8,6 +8,7 @@ use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
@@ -21,11 +22,12 @@ use super::late::LateBody;
 use super::plan::{Wishes, plan};
 use super::state::State;
 use super::tail::{Account, LongBody, Tail, count_tokens};
+use super::unread::{discard, discard_rest};
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::error::redact;
 use crate::dialect::openai_chat::request::read;
 use crate::dialect::{multipart, openai_responses};
-use crate::failover::{Errand, GaveUp, Served};
+use crate::failover::{Errand, GaveUp, Lease, Served};
 use crate::policy::chain::Chain;
 use crate::policy::run::Verdict;
 use crate::stream::gate::{Collected, whole};
@@ -36,7 +38,7 @@ use crate::upstream::{Answer, Delivery, Query, Reply};
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const EVENT_STREAM: &str = "text/event-stream";
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What the failover layer brings back.
 pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
@@ -81,11 +83,26 @@ async fn accept(
     id: u64,
 ) -> Result<Errand<Arc<Query>>, ApiError> {
     if !state.client_keys.admit(headers) {
+        discard(headers, body);
         return Err(ApiError::wrong_key());
     }
     let mut wishes = Wishes::read(headers);
-    let boundary = if wishes.is_json() { None } else { Some(wishes.boundary(endpoint)?) };
-    let body = read_body(state, wishes.content_length, body).await?;
+    let boundary = if wishes.is_json() {
+        None
+    } else {
+        match wishes.boundary(endpoint) {
+            Ok(boundary) => Some(boundary),
+            Err(error) => {
+                discard(headers, body);
+                return Err(error);
+            }
+        }
+    };
+    if wishes.content_length.is_some_and(|length| length > state.max_body as u64) {
+        discard(headers, body);
+        return Err(ApiError::too_long(state.max_body));
+    }
+    let body = read_body(state, body).await?;
     let mut head = match boundary {
         None => read(&body)?,
         Some(boundary) => {
@@ -103,10 +120,7 @@ async fn accept(
     Ok(Errand { plan, request, id, arrived: account.arrived() })
 }
 
-async fn read_body(state: &State, announced: Option<u64>, body: Incoming) -> Result<Bytes, ApiError> {
-    if announced.is_some_and(|length| length > state.max_body as u64) {
-        return Err(ApiError::too_long(state.max_body));
-    }
+async fn read_body(state: &State, body: Incoming) -> Result<Bytes, ApiError> {
     let mut reading = pin!(whole(body, state.max_body));
     // Most bodies came with their head: then no timer is needed.
     let read = match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
@@ -115,7 +129,10 @@ async fn read_body(state: &State, announced: Option<u64>, body: Incoming) -> Res
     };
     match read {
         Ok(Ok(Collected::Whole(body))) => Ok(body),
-        Ok(Ok(Collected::Long(_))) => Err(ApiError::too_long(state.max_body)),
+        Ok(Ok(Collected::Long(body))) => {
+            discard_rest(body.unread());
+            Err(ApiError::too_long(state.max_body))
+        }
         Ok(Err(_broken)) => Err(ApiError::request(
             StatusCode::BAD_REQUEST,
             "incomplete_body",
@@ -156,7 +173,6 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     let overhead = at.since(account.arrived()).saturating_sub(waited);
     state.metrics.overhead.observe(overhead.as_secs_f64());
     state.metrics.slot(slot).first_content.observe(at.since(lease.started()).as_secs_f64());
-    let stall = lease.level().stall;
     let told = Told { id, entries: &entries, chain, served: Some(slot), overhead };
     let (body, mut headers, vendor_id) = match reply {
         Reply::Whole { request_id, body, usage } => {
@@ -166,20 +182,14 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             (ReplyBody::full(body), headers, None)
         }
         Reply::Long { request_id, content_type, body } => {
-            // Between two images, or before the sound goes on, there may be silence for as long as a whole answer takes.
-            let media = account.endpoint().is_media();
-            let patience = if media { stall.max(lease.level().response_timeout) } else { stall };
-            let content_type = content_type.unwrap_or(JSON);
-            let events = content_type.as_bytes().starts_with(EVENT_STREAM.as_bytes());
-            let mut headers = passing(state, &told, content_type);
-            if events {
-                no_buffering(&mut headers);
-            }
+            let headers = passing(state, &told, content_type.unwrap_or(OCTETS));
+            let patience = patience(account.endpoint(), &lease);
             let body = LongBody::new(body, lease, account, patience);
             (ReplyBody::Long(Box::new(body)), headers, request_id)
         }
         Reply::Stream { request_id, held } => {
-            let relay = Relay::new(held, Tail::new(state, lease, account, id), stall);
+            let patience = patience(account.endpoint(), &lease);
+            let relay = Relay::new(held, Tail::new(state, lease, account, id), patience);
             let mut headers = passing(state, &told, HeaderValue::from_static(EVENT_STREAM));
             no_buffering(&mut headers);
             (ReplyBody::Stream(Box::pin(relay)), headers, request_id)
@@ -191,6 +201,13 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     response
+}
+
+/// How long an answer may pause. Between two images, or before the sound goes on, there may be silence for as long as a
+/// whole answer takes.
+fn patience(endpoint: Endpoint, lease: &Lease) -> Duration {
+    let level = lease.level();
+    if endpoint.is_media() { level.stall.max(level.response_timeout) } else { level.stall }
 }
 
 /// The headers of an answer that is passed on as it comes.

@@ -19,6 +19,7 @@ use super::body::ReplyBody;
 use super::error::ApiError;
 use super::headers::stamp_id;
 use super::state::State;
+use super::unread::discard;
 use super::{chat, models, ops};
 use crate::dialect::endpoint::Endpoint;
 
@@ -142,22 +143,30 @@ async fn get_model(
 }
 
 async fn not_found(request: Request<axum::body::Body>) -> axum::response::Response {
-    if endpoint(request.uri().path()).is_some() {
-        return wrong_method(request).await;
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body);
+    let path = parts.uri.path();
+    if endpoint(path).is_some() {
+        return not_allowed(&parts.method);
     }
-    let path = request.uri().path();
     if path.strip_prefix("/v1").unwrap_or(path).starts_with("/responses/") {
         let message = "stored responses are not served: they are in the account of the vendor that made them, and this \
                        gateway does not know which; it serves POST /v1/responses";
         return routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message));
     }
     let path: String = path.chars().take(200).collect();
-    let message = format!("there is no {} {path}; point your SDK's base URL at this server's /v1", request.method());
+    let message = format!("there is no {} {path}; point your SDK's base URL at this server's /v1", parts.method);
     routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message))
 }
 
 async fn wrong_method(request: Request<axum::body::Body>) -> axum::response::Response {
-    let message = format!("{} is not allowed here", request.method());
+    let (parts, body) = request.into_parts();
+    discard(&parts.headers, body);
+    not_allowed(&parts.method)
+}
+
+fn not_allowed(method: &Method) -> axum::response::Response {
+    let message = format!("{method} is not allowed here");
     routed(&ApiError::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
 }
 

@@ -15,6 +15,7 @@ pub mod ops;
 pub mod plan;
 pub mod state;
 pub mod tail;
+pub mod unread;
 
 pub use accept::{ServeOptions, serve};
 pub use state::State;

@@ -239,6 +239,37 @@ impl<B> Rest<B> {
         self.chunks.as_slice()
     }
 
+    /// Reads on, until it is more than `limit` bytes in all. Also says whether that is all there is.
+    ///
+    /// # Errors
+    /// The body broke off.
+    pub async fn read_on(self, limit: usize) -> Result<(Self, bool), B::Error>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let Self { chunks, mut body } = self;
+        let mut chunks: Chunks = chunks.collect();
+        let mut length: usize = chunks.iter().map(Bytes::len).sum();
+        let mut ended = body.is_end_stream();
+        while !ended && length <= limit {
+            match next_chunk(&mut body).await? {
+                Some(chunk) => {
+                    length += chunk.len();
+                    chunks.push(chunk);
+                    ended = body.is_end_stream();
+                }
+                None => ended = true,
+            }
+        }
+        Ok((Self { chunks: chunks.into_iter(), body }, ended && length <= limit))
+    }
+
+    /// What was not read.
+    #[must_use]
+    pub fn unread(self) -> B {
+        self.body
+    }
+
     /// The first byte that is no white space, of what was read.
     #[must_use]
     pub fn begins(&self) -> Option<u8> {

@@ -23,7 +23,6 @@ use tokio::time::{Instant, Sleep};
 use super::gate::{Held, closed};
 use super::tap::{Passed, Stop, Tally, Tap};
 use crate::clock;
-use crate::dialect::openai_chat::stream::DONE;
 use crate::framing::sse::Block;
 
 /// How long an upstream may keep the connection open after `[DONE]` before it is hung up on.
@@ -269,7 +268,8 @@ where
     fn broke(mut self: Pin<&mut Self>, how: Break) {
         let this = self.as_mut().project();
         if this.tap.finished() && !*this.told {
-            *this.state = State::Last(after_half(this.tap, Bytes::from_static(DONE)));
+            let closing = after_half(this.tap, this.tap.closing());
+            *this.state = if closing.is_empty() { State::Over } else { State::Last(closing) };
             self.complete();
         } else {
             self.fail(End::Broken(how));

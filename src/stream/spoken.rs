@@ -5,6 +5,7 @@
 use bytes::Bytes;
 
 use crate::dialect::endpoint::Endpoint;
+use crate::dialect::media;
 use crate::dialect::openai_chat::stream::{Said, Signal, error_event, is_plain, scan};
 use crate::dialect::openai_responses::stream as responses;
 use crate::dialect::openai_responses::stream::Opening;
@@ -19,13 +20,19 @@ pub enum Spoken {
     Chat,
     /// Responses: named events, of which one is the end.
     Responses,
+    /// Images, sound and transcripts: events of many kinds, one of them an end.
+    Media,
 }
 
 impl Spoken {
     /// What an endpoint's streams are made of.
     #[must_use]
     pub const fn at(endpoint: Endpoint) -> Self {
-        if matches!(endpoint, Endpoint::Responses) { Self::Responses } else { Self::Chat }
+        match endpoint {
+            Endpoint::Responses => Self::Responses,
+            _ if endpoint.is_media() => Self::Media,
+            _ => Self::Chat,
+        }
     }
 
     /// The frame that tells a client that a stream failed which never began.
@@ -34,6 +41,7 @@ impl Spoken {
         match self {
             Self::Chat => error_event(message, kind, code),
             Self::Responses => responses::failed_event(&Opening::own(id), 0, message, code),
+            Self::Media => media::error_event(message, kind, code),
         }
     }
 
@@ -41,6 +49,8 @@ impl Spoken {
         match self {
             Self::Chat => event.name != Some(b"error") && is_plain(data),
             Self::Responses => responses::is_plain(event.name, data),
+            // They are few, and none is told by its name alone.
+            Self::Media => false,
         }
     }
 
@@ -48,6 +58,7 @@ impl Spoken {
         match self {
             Self::Chat => scan(event.name, data),
             Self::Responses => responses::scan(event.name, data),
+            Self::Media => media::scan(event.name, data),
         }
     }
 
@@ -67,11 +78,12 @@ impl Spoken {
     pub(super) const fn seen(self, signal: Signal) -> Seen {
         match signal {
             Signal::Chunk(said) if said.content => Seen::Content,
-            Signal::Chunk(said) if said.finish => Seen::End,
+            // An end without anything before it is no image.
+            Signal::Chunk(said) if said.finish && !matches!(self, Self::Media) => Seen::End,
             Signal::Chunk(_) => Seen::Preamble,
             Signal::Done => match self {
                 Self::Chat => Seen::End,
-                Self::Responses => Seen::Preamble,
+                Self::Responses | Self::Media => Seen::Preamble,
             },
             Signal::Error => Seen::Error,
             Signal::Malformed => Seen::Malformed,

@@ -10,9 +10,10 @@ use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::spoken::Spoken;
+use crate::dialect::media;
 use crate::dialect::openai_chat::repeat::Repeat;
 use crate::dialect::openai_chat::response::Usage;
-use crate::dialect::openai_chat::stream::{Signal, error_event, is_plain};
+use crate::dialect::openai_chat::stream::{DONE, Signal, error_event, is_plain};
 use crate::dialect::openai_responses::stream as responses;
 use crate::dialect::openai_responses::stream::Opening;
 use crate::framing::sse::{Block, Event, Frames, events};
@@ -179,11 +180,18 @@ impl Tap {
         self.done && self.spoken == Spoken::Chat
     }
 
+    /// What a stream lacks that has ended after its finish reason.
+    #[must_use]
+    pub const fn closing(&self) -> Bytes {
+        Bytes::from_static(if matches!(self.spoken, Spoken::Media) { b"" } else { DONE })
+    }
+
     /// The frame that tells the client that the stream failed here.
     #[must_use]
     pub fn failure(&self, message: &str, code: &str) -> Bytes {
         match self.spoken {
             Spoken::Chat => error_event(message, "server_error", code),
+            Spoken::Media => media::error_event(message, "server_error", code),
             Spoken::Responses => match &self.opening {
                 Some(opening) => responses::failed_event(opening, self.events, message, code),
                 None => responses::failed_event(&Opening::own(0), self.events, message, code),

@@ -54,7 +54,7 @@ pub enum Delivery {
     Whole,
     /// Event by event, from its first content on.
     Stream,
-    /// Byte by byte, from the first on: images and sound.
+    /// Byte by byte, from the first on, but for JSON and events: images and sound.
     Bytes,
 }
 
@@ -81,11 +81,11 @@ pub enum Reply {
         /// The tokens it took.
         usage: Option<Usage>,
     },
-    /// Too long to be held, or no JSON: passed on unread.
+    /// Too long to be held, or no JSON: passed on as it is.
     Long {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
-        /// What it is, unless it is JSON.
+        /// What it is, if the vendor said so.
         content_type: Option<HeaderValue>,
         /// The rest with what was read of it.
         body: Rest<AnswerBody>,
@@ -112,6 +112,7 @@ pub struct Answer {
     pub slot: SlotId,
 }
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Anthropic's name for it.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
@@ -220,7 +221,7 @@ impl Shared {
             Ok(Collected::Long(body)) if body.begins() != Some(b'{') => {
                 return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
             }
-            Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, content_type: None, body }),
+            Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, content_type: Some(JSON), body }),
             Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
         };
         let whole = match attempt.request.endpoint {
@@ -233,7 +234,7 @@ impl Shared {
         }
     }
 
-    async fn stream(
+    pub(super) async fn stream(
         &self,
         route: &Route,
         attempt: &Attempt<Arc<Query>>,
@@ -288,7 +289,7 @@ impl Shared {
         let endpoint = attempt.request.endpoint;
         let failure = self.classify(route, endpoint, facts);
         let status = status.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST);
-        let content_type = Some(HeaderValue::from_static("application/json"));
+        let content_type = Some(JSON);
         let told = if endpoint == Endpoint::Responses { as_error(&body) } else { None };
         let (body, slot) = (told.unwrap_or(body), attempt.slot);
         Miss { failure, answer: Some(Box::new(Answer { status, content_type, body, slot })) }

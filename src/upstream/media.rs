@@ -1,11 +1,11 @@
 //! Answers that are images, sound, or what was heard: they pass as bytes, with the vendor's content type.
 //!
 //! Owns what is looked at before the first byte goes out (contract section 4): that there is one, that it is no page, and
-//! that a short JSON answer or a first event is no error. Refuses to read the rest.
+//! that what begins like JSON is no error. Events are a stream like any other. Refuses to read the rest.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, header};
 
 use super::exchange::{Answer, Query, Reply, Shared, miss, request_id};
@@ -14,12 +14,11 @@ use super::route::{Route, shows};
 use crate::dialect::openai_chat::response::{Whole, inspect_media};
 use crate::dialect::openai_chat::stream::{Signal, scan};
 use crate::failover::{Attempt, Miss};
-use crate::framing::sse::events;
 use crate::policy::failure::{Failure, Kind};
-use crate::stream::gate::{Collected, whole};
+use crate::stream::gate::{Collected, Rest, whole};
 
-/// JSON up to this length, in bytes, is read whole and checked: transcripts and errors. Images are longer, and nobody
-/// waits for their end.
+/// What begins like JSON is read up to this length, in bytes, and checked if that is all: transcripts and errors. Images
+/// are longer, and nobody waits for their end.
 const CHECKED: usize = 64 * 1024;
 
 impl Shared {
@@ -29,31 +28,72 @@ impl Shared {
         attempt: &Attempt<Arc<Query>>,
         response: Response<AnswerBody>,
     ) -> Result<Reply, Miss<Answer>> {
+        let form = Form::of(response.headers().get(header::CONTENT_TYPE));
+        if form == Form::Events {
+            return self.stream(route, attempt, response).await;
+        }
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
         let content_type = parts.headers.remove(header::CONTENT_TYPE);
         let content_type = content_type.filter(|kind| !shows(kind, self.routes.secrets()));
-        let form = Form::of(content_type.as_ref());
-        let checked = if form == Form::Json { CHECKED } else { 0 };
-        let body = match whole(body, checked).await {
-            Ok(Collected::Whole(body)) if body.is_empty() => return Err(no_answer(Kind::BrokenStream)),
-            Ok(Collected::Whole(body)) => {
-                return match inspect_media(&body) {
-                    Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
-                    Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt, &parts.headers, body)),
-                };
+        let (body, all) = begun(body, form).await?;
+        let begins = body.begins();
+        if let Some(all) = all {
+            let good = match inspect_media(&all) {
+                Whole::Good { usage } if form.may_be_json() => {
+                    return Ok(Reply::Whole { request_id, body: all, usage });
+                }
+                Whole::Good { .. } => true,
+                // What is announced as something else may look like JSON, and be a text in brackets.
+                Whole::Error | Whole::NotJson => form != Form::Json && scan(None, &all) != Signal::Error,
+            };
+            if !good {
+                return Err(self.bad_200(route, attempt, &parts.headers, all));
             }
-            Ok(Collected::Long(body)) => body,
-            Err(_cut) => return Err(no_answer(Kind::BrokenStream)),
-        };
-        let error = if form == Form::Events { body.read().first().and_then(first_error) } else { None };
-        if let Some(error) = error {
-            return Err(self.bad_200(route, attempt, &parts.headers, error));
         }
-        if form == Form::Page || (form == Form::Json && body.begins() != Some(b'{')) {
+        let page = form == Form::Page || (form == Form::Unknown && begins == Some(b'<'));
+        if page || (form == Form::Json && begins != Some(b'{')) {
             return Err(no_answer(Kind::ServerError));
         }
         Ok(Reply::Long { request_id, content_type, body })
+    }
+}
+
+/// The first bytes of an answer; all of it, too, if it begins like JSON and is short.
+async fn begun(body: AnswerBody, form: Form) -> Result<(Rest<AnswerBody>, Option<Bytes>), Miss<Answer>> {
+    let cut = |_| no_answer(Kind::BrokenStream);
+    let mut body = match whole(body, 0).await.map_err(cut)? {
+        Collected::Long(body) => body,
+        Collected::Whole(_nothing) => return Err(no_answer(Kind::BrokenStream)),
+    };
+    let mut ended = false;
+    // White space says nothing yet.
+    while body.begins().is_none() && !ended && length(&body) <= CHECKED {
+        let more = length(&body);
+        (body, ended) = body.read_on(more).await.map_err(cut)?;
+    }
+    if form != Form::Json && !matches!(body.begins(), Some(b'{' | b'[')) {
+        return Ok((body, None));
+    }
+    let (body, ended) = body.read_on(CHECKED).await.map_err(cut)?;
+    let all = ended.then(|| joined(body.read()));
+    Ok((body, all))
+}
+
+fn length(body: &Rest<AnswerBody>) -> usize {
+    body.read().iter().map(Bytes::len).sum()
+}
+
+fn joined(chunks: &[Bytes]) -> Bytes {
+    match chunks {
+        [chunk] => chunk.clone(),
+        chunks => chunks
+            .iter()
+            .fold(BytesMut::new(), |mut all, chunk| {
+                all.extend_from_slice(chunk);
+                all
+            })
+            .freeze(),
     }
 }
 
@@ -69,12 +109,18 @@ enum Form {
     /// HTML: whatever it says, it is from somebody else.
     Page,
     Other,
+    /// Nobody said.
+    Unknown,
 }
 
 impl Form {
+    const fn may_be_json(self) -> bool {
+        matches!(self, Self::Json | Self::Unknown)
+    }
+
     fn of(content_type: Option<&HeaderValue>) -> Self {
-        let value = content_type.map_or(&b""[..], HeaderValue::as_bytes);
-        let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        let Some(value) = content_type else { return Self::Unknown };
+        let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         if essence.eq_ignore_ascii_case(b"application/json") {
             Self::Json
         } else if essence.eq_ignore_ascii_case(b"text/event-stream") {
@@ -85,11 +131,4 @@ impl Form {
             Self::Other
         }
     }
-}
-
-/// The data of the first event, if it is an error.
-fn first_error(chunk: &Bytes) -> Option<Bytes> {
-    let event = events(chunk).find(|event| event.data.is_some())?;
-    let data = event.data.as_deref()?;
-    (scan(event.name, data) == Signal::Error).then(|| Bytes::copy_from_slice(data))
 }

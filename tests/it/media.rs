@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
 
 mod bytes;
+mod errors;
 mod forms;
+mod refusals;
 
 use backstop::sim::{self, Rule, Script, Sim};
 
