@@ -32,10 +32,7 @@ impl Spoken {
     /// events of a response repeat the instructions and the tools of its request, which has `asked` bytes.
     #[must_use]
     pub const fn most_held(self, usual: usize, asked: usize) -> usize {
-        match self {
-            Self::Chat => usual,
-            Self::Responses => usual.saturating_add(asked.saturating_mul(3)),
-        }
+        if matches!(self, Self::Responses) { usual.saturating_add(asked.saturating_mul(3)) } else { usual }
     }
 
     /// The frame that tells a client that a stream failed which never began.

@@ -74,7 +74,7 @@ pub struct Tap {
     events: u64,
     opening: Option<Box<Opening>>,
     /// The first bytes of a response's event that is too long to be read.
-    long: Vec<u8>,
+    long: Option<Box<SmallVec<[u8; NAME_BYTES]>>>,
     /// A `[DONE]` has passed behind the end of a response.
     bare: bool,
 }
@@ -100,7 +100,7 @@ impl Tap {
             compares: spoken == Spoken::Chat,
             events: 0,
             opening: None,
-            long: Vec::new(),
+            long: None,
             bare: false,
         }
     }
@@ -142,11 +142,12 @@ impl Tap {
             return Bytes::new();
         }
         if self.spoken == Spoken::Responses {
-            let room = NAME_BYTES - self.long.len();
-            self.long.extend_from_slice(&piece[..piece.len().min(room)]);
+            let long = self.long.get_or_insert_default();
+            let room = NAME_BYTES - long.len();
+            long.extend_from_slice(&piece[..piece.len().min(room)]);
             if !self.frames.is_loose() {
                 self.events += 1;
-                let begins = std::mem::take(&mut self.long);
+                let begins = self.long.take().unwrap_or_default();
                 let mut told = events(&begins).filter(|event| event.name.is_some() || event.data.is_some());
                 if told
                     .next()
