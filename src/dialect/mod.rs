@@ -5,6 +5,7 @@
 pub mod endpoint;
 pub mod error;
 pub mod hint;
+mod lax;
 pub mod media;
 pub mod multipart;
 pub mod openai_chat;

@@ -244,6 +244,12 @@ impl Catalog {
         self.target(model).or_else(|| self.target(self.bare.get(model)?))
     }
 
+    /// Whether `chain`, which `model` stands for, is the one of that name, or of which it is an alias: no wildcard.
+    #[must_use]
+    pub fn is_named(&self, chain: &Chain, model: &str) -> bool {
+        *chain.name == *model || self.aliases.get(model).is_some_and(|meant| *chain.name == **meant)
+    }
+
     /// `provider/model`: goes on along the first chain that has it, else stands alone.
     fn target(&self, name: &str) -> Option<Choice> {
         if let Some((chain, place)) = self.targets.get(name) {

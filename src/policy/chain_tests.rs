@@ -87,6 +87,16 @@ fn an_alias_stands_for_a_model_or_a_chain() {
 }
 
 #[test]
+fn an_alias_of_a_chain_names_the_chain() {
+    let catalog = catalog();
+    for (name, named) in
+        [("coder", true), ("work", true), ("fast", false), ("gpt-3.5-turbo", false), ("openai/gpt-5", false)]
+    {
+        assert_eq!(catalog.is_named(&catalog.resolve(name).unwrap().chain, name), named, "{name}");
+    }
+}
+
+#[test]
 fn an_explicit_model_that_stands_in_a_chain_goes_on_along_that_chain_from_there() {
     assert_eq!(models("openai/gpt-5"), ["gpt-5", "gpt-5-mini"], "the first chain that has it");
 }

@@ -149,14 +149,27 @@ async fn not_found(request: Request<axum::body::Body>) -> axum::response::Respon
     if endpoint(path).is_some() {
         return not_allowed(&parts.method);
     }
-    if path.strip_prefix("/v1").unwrap_or(path).starts_with("/responses/") {
+    let below = path.strip_prefix("/v1").unwrap_or(path).strip_prefix("/responses/");
+    if below.is_some_and(|below| is_stored(&parts.method, below)) {
         let message = "stored responses are not served: they are in the account of the vendor that made them, and this \
                        gateway does not know which; it serves POST /v1/responses";
         return routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message));
     }
-    let path: String = path.chars().take(200).collect();
-    let message = format!("there is no {} {path}; point your SDK's base URL at this server's /v1", parts.method);
+    let asked: String = path.chars().take(200).collect();
+    let asked = format!("there is no {} {asked}", parts.method);
+    let message = if below.is_some() {
+        let served: Vec<String> = Endpoint::ALL.iter().map(|endpoint| format!("/v1{}", endpoint.path())).collect();
+        let other: Vec<&str> = served.iter().map(String::as_str).filter(|path| *path != "/v1/responses").collect();
+        format!("{asked}; of this part of the API, POST /v1/responses is served, beside it {}", other.join(", "))
+    } else {
+        format!("{asked}; point your SDK's base URL at this server's /v1")
+    };
     routed(&ApiError::request(StatusCode::NOT_FOUND, "unknown_url", message))
+}
+
+/// Whether a path below `/responses/` means a response that was made before, as opposed to something made from a body.
+fn is_stored(method: &Method, below: &str) -> bool {
+    method != Method::POST || below.starts_with("resp_") || below.ends_with("/cancel")
 }
 
 async fn wrong_method(request: Request<axum::body::Body>) -> axum::response::Response {

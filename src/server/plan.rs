@@ -138,7 +138,7 @@ fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes<'_>, head: &Head<'_
     }
     let model = head.model.as_deref().ok_or_else(BadRequest::missing_model)?;
     let choice = resolve(model)?;
-    let strict = strict || (endpoint.needs_own_chain() && *choice.chain.name != *model);
+    let strict = strict || (endpoint.needs_own_chain() && !state.catalog.is_named(&choice.chain, model));
     Ok(if strict { choice.strict() } else { choice })
 }
 

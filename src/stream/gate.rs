@@ -121,7 +121,7 @@ where
         while let Some(block) = tap.pull() {
             let judged = match block {
                 Block::Whole(block) => tap.judge(block, &commit),
-                Block::Loose(block) => Judged::Hold(block),
+                Block::Loose(block) => Judged::Hold(tap.pass_loose(block)),
             };
             match judged {
                 Judged::Commit(why, passed) => {

@@ -168,9 +168,12 @@ where
                             return Poll::Ready(Some(bytes));
                         }
                     }
-                    Block::Loose(bytes) => {
-                        *this.fed = clock::now();
-                        return Poll::Ready(Some(bytes));
+                    Block::Loose(piece) => {
+                        let bytes = this.tap.pass_loose(piece);
+                        let passed = Passed { fed: !bytes.is_empty(), bytes, stop: None };
+                        if let Some(bytes) = self.as_mut().take(passed) {
+                            return Poll::Ready(Some(bytes));
+                        }
                     }
                 }
                 continue;

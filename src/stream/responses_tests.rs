@@ -66,6 +66,47 @@ async fn a_good_stream_passes_and_needs_no_done() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_last_event_that_is_too_long_to_be_read_is_known_by_its_name_alone() {
+    let tiny = GateLimits { frame_bytes: 120, ..GateLimits::default() };
+    let typed = COMPLETED.replace("event: response.completed\n", "");
+    let done = COMPLETED.replace("response.completed", "response.done");
+    let item = ITEM.replace("\"}", &format!("\",\"item\":\"{}\"}}", "A".repeat(200)));
+    for (last, complete) in [(COMPLETED, true), (&typed, true), (&done, true), (&item, false)] {
+        let whole = last.replace("\"response\":", &format!("\"pad\":\"{}\",\"response\":", "A".repeat(200)));
+        let cut = &whole[..whole.len() - 3];
+        for (last, complete) in [(whole.as_str(), complete), (cut, false)] {
+            let acts: Vec<Act> = last.as_bytes().chunks(7).map(send).collect();
+            // Whatever follows half a frame is a part of it.
+            let behind = if last == cut { vec![] } else { sent(&[ERROR]) };
+            let script = Script::new(
+                sent(&["data: {\"type\":\"a.delta\",\"delta\":\"a\"}\n\n"]).into_iter().chain(acts).chain(behind),
+            );
+            let Ok(held) = hold(script, &tiny, Spoken::Responses).await else { unreachable!("it has content") };
+            let ear = Ear::default();
+            let relay = Relay::new(held, ear.clone(), Duration::from_secs(30));
+            let all = relay.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+            let out = String::from_utf8_lossy(&all).into_owned();
+            let heard = ear.0.lock().map(|heard| heard.clone()).unwrap_or_default();
+            assert_eq!(heard.iter().map(|(complete, _)| *complete).collect::<Vec<_>>(), [complete], "{last}: {out}");
+            assert_eq!(out.ends_with(last), complete, "{out}");
+            assert_eq!(out.matches("event: response.failed").count(), usize::from(!complete), "{out}");
+            assert!(!out.contains("insufficient_quota"), "{out}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_but_one_done_follows_the_end() {
+    for end in [COMPLETED.to_owned(), COMPLETED.replace("completed", "done")] {
+        let all = [CREATED, DELTA, &end, ": c\n\n", ERROR, DONE, DELTA, DONE, "data: {half"].concat();
+        for size in [1, 7, all.len()] {
+            let (out, complete, _) = run(all.as_bytes().chunks(size).map(send).collect()).await;
+            assert_eq!((out, complete), ([CREATED, DELTA, &end, DONE].concat(), true), "in pieces of {size}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_last_event_without_its_blank_line_gets_one() {
     let (out, complete, _) = run(sent(&[CREATED, DELTA, COMPLETED.trim_end()])).await;
     assert_eq!((out, complete), (format!("{CREATED}{DELTA}{COMPLETED}"), true));

@@ -35,6 +35,13 @@ impl Spoken {
         }
     }
 
+    /// The most that is held of a stream before its first content, in bytes, where `usual` is for a chat: the first two
+    /// events of a response repeat the instructions and the tools of its request, which has `asked` bytes.
+    #[must_use]
+    pub const fn most_held(self, usual: usize, asked: usize) -> usize {
+        if matches!(self, Self::Responses) { usual.saturating_add(asked.saturating_mul(3)) } else { usual }
+    }
+
     /// The frame that tells a client that a stream failed which never began.
     #[must_use]
     pub fn refusal(self, id: u64, message: &str, kind: &str, code: &str) -> Bytes {

@@ -1,8 +1,8 @@
 //! What is read of a stream on its way: the gate's verdict before the first content, the end and the tokens after it.
 //!
 //! Owns the reading of whole frames and the decision which of them reach the client: all, verbatim, but for frames
-//! that are not JSON (dropped and counted), an error event and what follows it, and a `[DONE]` that claims an end
-//! nobody reached. Refuses to know bodies, timers and clients.
+//! that are not JSON (dropped and counted), an error event and what follows it, what follows the end, and a `[DONE]`
+//! that claims an end nobody reached. Refuses to know bodies, timers and clients.
 
 use std::ops::Range;
 
@@ -74,7 +74,14 @@ pub struct Tap {
     /// Frames with data so far: the number of the next event of a response.
     events: u64,
     opening: Option<Box<Opening>>,
+    /// The first bytes of a response's event that is too long to be read.
+    long: Option<Box<SmallVec<[u8; NAME_BYTES]>>>,
+    /// A `[DONE]` has passed behind the end of a response.
+    bare: bool,
 }
+
+/// As much of an event that is too long to be read is looked at for its name, in bytes.
+const NAME_BYTES: usize = 256;
 
 impl Tap {
     /// A frame longer than this goes by unread, in bytes.
@@ -94,6 +101,8 @@ impl Tap {
             compares: spoken == Spoken::Chat,
             events: 0,
             opening: None,
+            long: None,
+            bare: false,
         }
     }
 
@@ -125,6 +134,31 @@ impl Tap {
             }
         }
         passed(self.sift(block, None, false))
+    }
+
+    /// A piece of a frame that is too long to be kept: what of it passes. The name of a response's event stands first
+    /// and is enough to know its last one.
+    pub fn pass_loose(&mut self, piece: Bytes) -> Bytes {
+        if self.done {
+            return Bytes::new();
+        }
+        if self.spoken == Spoken::Responses {
+            let long = self.long.get_or_insert_default();
+            let room = NAME_BYTES - long.len();
+            long.extend_from_slice(&piece[..piece.len().min(room)]);
+            if !self.frames.is_loose() {
+                self.events += 1;
+                let begins = self.long.take().unwrap_or_default();
+                let mut told = events(&begins).filter(|event| event.name.is_some() || event.data.is_some());
+                if told
+                    .next()
+                    .is_some_and(|event| responses::is_last(event.name, event.data.as_deref().unwrap_or_default()))
+                {
+                    self.finish();
+                }
+            }
+        }
+        piece
     }
 
     /// Reads what is left when the upstream has ended, before commit.
@@ -218,6 +252,12 @@ impl Tap {
         self.done |= self.spoken == Spoken::Responses;
     }
 
+    /// Whether a frame behind the last one still passes: one bare `[DONE]` of a response.
+    fn follows_the_end(&mut self, event: &Event<'_>) -> bool {
+        let bare = event.name.is_none() && event.data.as_deref().is_some_and(|data| data.trim_ascii() == b"[DONE]");
+        self.spoken == Spoken::Responses && bare && !std::mem::replace(&mut self.bare, true)
+    }
+
     /// Reads a block frame by frame. `strict`: the block may end with half a frame, so nothing is taken on trust.
     fn sift(&mut self, block: Bytes, gate: Option<&Commit>, strict: bool) -> Judged {
         let mut why = None;
@@ -227,7 +267,10 @@ impl Tap {
         let mut end = block.len();
         for event in events(&block) {
             if self.done {
-                break;
+                if !self.follows_the_end(&event) {
+                    dropped.push(first_line(&block, &event)..event.range.end);
+                }
+                continue;
             }
             let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished;
             let Some(signal) = self.spoken.read(&event, trusted) else { continue };
@@ -267,6 +310,7 @@ impl Tap {
                 }
                 Signal::Done => {
                     self.done = true;
+                    self.compares = false;
                     continue;
                 }
             }

@@ -242,7 +242,9 @@ impl Shared {
     ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
-        match hold(body, &self.limits, Spoken::at(attempt.request.endpoint)).await {
+        let spoken = Spoken::at(attempt.request.endpoint);
+        let held_bytes = spoken.most_held(self.limits.held_bytes, attempt.request.body.len());
+        match hold(body, &GateLimits { held_bytes, ..self.limits }, spoken).await {
             Ok(held) => Ok(Reply::Stream { request_id, held }),
             Err(GateError::Event(data)) => Err(self.bad_200(route, attempt, &parts.headers, data)),
             Err(GateError::NotSse(body)) => Err(self.bad_200(route, attempt, &parts.headers, body)),

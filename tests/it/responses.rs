@@ -4,6 +4,7 @@
 
 mod account;
 mod recorded;
+mod review;
 mod stream;
 
 use backstop::sim::{self, Fault, Rule, Script, Sim};

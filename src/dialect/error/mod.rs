@@ -121,9 +121,11 @@ impl Envelope<'_> {
             let broken = choices.iter().find(|choice| choice.error.is_some() || is(choice.finish_reason, "error"))?;
             return Some(broken.error.and_then(told));
         }
-        if is(self.kind, "response.failed") {
-            let error = self.response.and_then(|response| serde_json::from_str::<Envelope<'_>>(response.get()).ok());
-            return Some(error.and_then(|response| response.error.and_then(told)));
+        let failed = is(self.kind, "response.failed");
+        if failed || is(self.kind, "response.completed") || is(self.kind, "response.done") {
+            let response = self.response.and_then(|response| serde_json::from_str::<Envelope<'_>>(response.get()).ok());
+            let error = response.and_then(|response| response.error.and_then(told));
+            return (failed || error.is_some()).then_some(error);
         }
         if is(self.kind, "error") || is(self.object, "error") {
             return Some(serde_json::from_slice(whole.get(..READ_LIMIT).unwrap_or(whole)).ok());

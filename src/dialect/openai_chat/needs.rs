@@ -11,6 +11,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::request::Fields;
+use crate::dialect::lax::read_lax;
 use crate::policy::capability::Needs;
 
 static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\""));
@@ -77,8 +78,8 @@ fn has_images(messages: &RawValue) -> bool {
         #[serde(default)]
         content: Content,
     }
-    serde_json::from_str::<Vec<Message>>(messages.get())
-        .is_ok_and(|messages| messages.iter().any(|message| message.content.image))
+    read_lax(messages.get(), |messages| serde_json::from_str::<Vec<Message>>(messages).ok())
+        .is_some_and(|messages| messages.iter().any(|message| message.content.image))
 }
 
 /// Whether a message's content has an image part.
@@ -126,5 +127,24 @@ impl<'de> Visitor<'de> for Parts {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {
         while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
         Ok(Content::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialect::openai_chat::request::read;
+
+    #[test]
+    fn text_that_is_hard_to_read_hides_no_image() {
+        for odd in [r#""\ud83d""#, r#""\udc00\ud800""#, r#"[{"type":"text","text":"\uDBFF"}]"#] {
+            let vision = |kind: &str| {
+                let part = format!(r#"{{"type":"{kind}","image_url":{{"url":"https://example.com/a.png"}}}}"#);
+                let first = format!(r#"{{"role":"user","content":{odd},"x":1e999}}"#);
+                let body = format!(r#"{{"model":"m","messages":[{first},{{"role":"user","content":[{part}]}}]}}"#);
+                read(body.as_bytes()).map(|head| head.needs.vision).unwrap_or_else(|error| unreachable!("{error:?}"))
+            };
+            assert!(vision("image_url"), "{odd}");
+            assert!(!vision("text"), "{odd}");
+        }
     }
 }

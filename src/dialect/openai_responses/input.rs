@@ -8,6 +8,8 @@ use std::ops::BitOrAssign;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::dialect::lax::read_lax;
+
 /// What was found, anywhere inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Marks {
@@ -27,9 +29,10 @@ impl BitOrAssign for Marks {
     }
 }
 
-/// Finds the marks in a piece of JSON; nothing in what is none.
+/// Finds the marks in a piece of JSON. What cannot be read may hold anything but an image: it stays where it began.
 pub(super) fn marks(json: &str) -> Marks {
-    serde_json::from_str::<Node>(json).map(|node| node.marks).unwrap_or_default()
+    let unread = Marks { image: false, opaque: true, kept: true };
+    read_lax(json, |json| serde_json::from_str::<Node>(json).ok()).map_or(unread, |node| node.marks)
 }
 
 /// What a value is, as far as its key asks.

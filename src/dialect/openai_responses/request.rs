@@ -155,6 +155,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hard_to_read_hides_nothing() {
+        for odd in [r#""\ud83d""#, r#""\udc00\ud800""#, "1e999", "[-1e400]"] {
+            let needs = |item: &str| {
+                let tools = format!(r#"[{{"type":"function","parameters":{{"maximum":{odd}}}}}]"#);
+                let body = format!(r#"{{"model":"m","tools":{tools},"input":[{{"content":{odd}}},{item}]}}"#);
+                read(body.as_bytes()).map(|head| head.needs).unwrap_or_else(|error| unreachable!("{error:?}"))
+            };
+            assert!(needs(r#"{"type":"item_reference","id":"msg_1"}"#).stateful, "{odd}");
+            let image = needs(r#"{"content":[{"type":"input_image","image_url":"data:image/png;base64,AA"}]}"#);
+            assert!(image.vision && !image.stateful && image.context_tokens == 0, "{odd}: {image:?}");
+            assert!(needs(r#"{"type":"input_file","file_data":"AA"}"#).context_tokens == 0, "{odd}");
+            let plain = needs(r#"{"content":"hi"}"#);
+            assert!(!plain.stateful && !plain.vision && plain.context_tokens > 0, "{odd}: {plain:?}");
+        }
+    }
+
+    #[test]
     fn background_is_refused_and_the_rest_is_chats() {
         let code = |body: &str| read(body.as_bytes()).err().map(|error| error.code);
         assert_eq!(code(r#"{"model":"m","background":true}"#), Some("background_not_served"));

@@ -1,6 +1,6 @@
 //! The check of a whole 200 answer of `/v1/responses`, and its errors in the shape that clients read.
 //!
-//! Owns what counts as an answer: a response object that did not fail. One that is `incomplete` is an answer: the model
+//! Owns what counts as an answer: a response object that is over and did not fail. One that is `incomplete` is an answer: the model
 //! stopped at a limit that the client set, or at a filter.
 
 use std::borrow::Cow;
@@ -38,8 +38,13 @@ pub(super) struct Response<'a> {
 
 impl Response<'_> {
     fn is_answer(&self) -> bool {
-        let failed = matches!(self.status.as_deref(), Some("failed" | "cancelled"));
-        self.output != Weight::Nothing && !failed && !self.error.is_full()
+        let unfinished = matches!(self.status.as_deref(), Some("in_progress" | "queued"));
+        self.output != Weight::Nothing && !unfinished && !self.has_failed()
+    }
+
+    /// Whether it says that nothing more comes and that it is no answer.
+    pub(super) fn has_failed(&self) -> bool {
+        matches!(self.status.as_deref(), Some("failed" | "cancelled")) || self.error.is_full()
     }
 
     /// The tokens, if they were given.
@@ -105,6 +110,8 @@ mod tests {
         for body in [
             GOOD.replace("completed", "failed"),
             GOOD.replace("completed", "cancelled"),
+            GOOD.replace("completed", "in_progress"),
+            GOOD.replace("completed", "queued"),
             GOOD.replace("\"error\":null", "\"error\":{\"code\":\"server_error\",\"message\":\"no\"}"),
             GOOD.replace("\"output\"", "\"choices\""),
             r#"{"error":{"message":"no"}}"#.to_owned(),

@@ -2,12 +2,14 @@
 //!
 //! Content is a delta with something in it, a partial image, or anything that is finished: a part, an item, a tool's
 //! work. An item that is only announced is none, a function call neither: its arguments follow at once, and if they do
-//! not, another slot may still answer. Owns the end, too: `response.completed` or `response.incomplete`, and nothing else;
-//! `[DONE]` is a habit of some vendors and says nothing.
+//! not, another slot may still answer. Owns the end, too: `response.completed`, `response.incomplete`, or what some
+//! vendors call it, `response.done`. `[DONE]` is a habit of others and says nothing.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use bytes::Bytes;
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::error::Category;
@@ -16,6 +18,8 @@ use serde_json::json;
 use super::response::Response;
 use crate::dialect::openai_chat::shape::Weight;
 use crate::dialect::openai_chat::stream::{Said, Signal};
+
+static ERROR: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"error\""));
 
 /// An event, as far as the gateway reads it.
 #[derive(Debug, Default, Deserialize)]
@@ -54,12 +58,30 @@ pub fn scan(event: Option<&[u8]>, data: &[u8]) -> Signal {
     match kind {
         "error" | "response.failed" => Signal::Error,
         _ if frame.error.is_full() => Signal::Error,
-        "response.completed" | "response.incomplete" => {
+        // Whatever the event is called, its response says how it went.
+        _ if is_end(kind) && frame.response.as_ref().is_some_and(Response::has_failed) => Signal::Error,
+        _ if is_end(kind) => {
             let usage = frame.response.and_then(|response| response.usage());
             Signal::Chunk(Said { content: false, finish: true, usage })
         }
         _ => Signal::Chunk(Said { content: is_content(kind, frame.delta), ..Said::default() }),
     }
+}
+
+fn is_end(kind: &str) -> bool {
+    matches!(kind, "response.completed" | "response.incomplete" | "response.done")
+}
+
+/// Whether an event of which only the first bytes are known is the last one: by its name, or by the type near the
+/// beginning of its data.
+#[must_use]
+pub fn is_last(event: Option<&[u8]>, data: &[u8]) -> bool {
+    let data = String::from_utf8_lossy(data);
+    let typed = || {
+        let (_, value) = data.split_once("\"type\"")?;
+        value.trim_start().strip_prefix(':')?.trim_start().strip_prefix('"')?.split('"').next()
+    };
+    event.and_then(|name| std::str::from_utf8(name).ok()).or_else(typed).is_some_and(is_end)
 }
 
 fn is_content(kind: &str, delta: Weight) -> bool {
@@ -70,10 +92,15 @@ fn is_content(kind: &str, delta: Weight) -> bool {
     }
 }
 
-/// Whether an event after the first content is a delta, by its name alone: then there is nothing to read.
+/// Whether an event after the first content is a delta, by its name and by the type that its data begins with: then
+/// there is nothing to read.
 #[must_use]
 pub fn is_plain(event: Option<&[u8]>, data: &[u8]) -> bool {
-    event.is_some_and(|name| name.ends_with(b".delta")) && data.first() == Some(&b'{') && data.last() == Some(&b'}')
+    event.is_some_and(|name| {
+        let typed = data.strip_prefix(b"{\"type\":").map(<[u8]>::trim_ascii_start);
+        let rest = typed.and_then(|typed| typed.strip_prefix(b"\"")?.strip_prefix(name));
+        name.ends_with(b".delta") && rest.is_some_and(|rest| rest.starts_with(b"\",") && rest.ends_with(b"}"))
+    }) && ERROR.find(data).is_none()
 }
 
 fn is_json(data: &[u8]) -> bool {
@@ -181,7 +208,7 @@ mod tests {
     fn ends_errors_and_garbage() {
         let usage = r#","response":{"id":"r","usage":{"input_tokens":5,"output_tokens":3}}"#;
         let tokens = Some(Usage { prompt_tokens: 5, completion_tokens: 3 });
-        for name in ["response.completed", "response.incomplete"] {
+        for name in ["response.completed", "response.incomplete", "response.done"] {
             assert_eq!(
                 kind(name, usage),
                 Signal::Chunk(Said { content: false, finish: true, usage: tokens }),
@@ -191,11 +218,44 @@ mod tests {
         }
         assert_eq!(kind("error", r#","code":"server_error","message":"no""#), Signal::Error);
         assert_eq!(kind("response.failed", r#","response":{"error":{"code":"x"}}"#), Signal::Error);
+        for more in [r#""status":"failed""#, r#""status":"cancelled""#, r#""error":{"code":"x"}"#] {
+            assert_eq!(kind("response.completed", &format!(r#","response":{{{more}}}"#)), Signal::Error, "{more}");
+        }
         assert_eq!(scan(None, br#"{"error":{"message":"no"}}"#), Signal::Error);
         assert_eq!(scan(Some(b"error"), b"overloaded"), Signal::Error);
         assert_eq!(scan(None, b"[DONE]"), Signal::Done);
         for data in ["", "ping", "{\"type\":\"response.out", "<html>"] {
             assert_eq!(scan(None, data.as_bytes()), Signal::Malformed, "{data}");
+        }
+    }
+
+    #[test]
+    fn the_last_event_is_known_by_its_first_bytes() {
+        for (name, data, last) in [
+            (Some("response.completed"), "{\"sequence", true),
+            (Some("response.done"), "", true),
+            (None, "{\"sequence_number\":4, \"type\" : \"response.incomplete\", \"respo", true),
+            (Some("response.output_item.done"), "{\"type\":\"response.completed\"", false),
+            (None, "{\"type\":\"response.comple", false),
+            (None, "AAAA", false),
+        ] {
+            assert_eq!(is_last(name.map(str::as_bytes), data.as_bytes()), last, "{name:?} {data}");
+        }
+    }
+
+    #[test]
+    fn a_delta_is_trusted_if_its_data_agrees() {
+        let name = "response.output_text.delta";
+        for (data, plain) in [
+            (format!(r#"{{"type":"{name}","delta":"an \"error\" {{"}}"#), true),
+            (format!(r#"{{"type": "{name}", "delta":"a"}}"#), true),
+            (format!(r#"{{"type":"{name}","error":{{"message":"no"}}}}"#), false),
+            (r#"{"type":"error","message":"no"}"#.to_owned(), false),
+            (r#"{"type":"response.failed"}"#.to_owned(), false),
+            (format!(r#"{{"type":"{name}","delta":"#), false),
+        ] {
+            assert_eq!(is_plain(Some(name.as_bytes()), data.as_bytes()), plain, "{data}");
+            assert!(!is_plain(None, data.as_bytes()));
         }
     }
 

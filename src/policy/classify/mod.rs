@@ -206,11 +206,11 @@ pub fn classify(facts: &Facts, overrides: &Overrides) -> Failure {
 }
 
 /// The same failure of an endpoint that stands beside chat on its slots' lanes: what says that a model or a path is
-/// not there says so of this endpoint only, and must not take the slot from those who chat.
+/// not there or not allowed says so of this endpoint only, and must not take the slot from those who chat.
 #[must_use]
 pub const fn beside_chat(failure: Failure) -> Failure {
     let kind = match (failure.kind, failure.status) {
-        (Kind::ModelNotFound, _)
+        (Kind::ModelNotFound | Kind::Forbidden, _)
         | (Kind::BadRequest | Kind::Unknown, Some(404 | 405))
         | (Kind::ServerError, Some(501)) => Kind::NotCapable,
         (kind, _) => kind,

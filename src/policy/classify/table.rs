@@ -154,6 +154,9 @@ pub(super) const ROWS: &[Row] = &[
     // The model produced a bad tool call or bad JSON: neither the request nor the service is broken, another model may do it.
     code("tool_use_failed", NotCapable),
     code("json_validate_failed", NotCapable),
+    // What another account keeps or can decrypt: perhaps that of the provider's next key.
+    code("previous_response_not_found", NotCapable),
+    code("invalid_encrypted_content", NotCapable),
     // Types.
     of_type("content_filter", ContentFilter),
     of_type("authentication_error", Auth),
@@ -207,6 +210,8 @@ pub(super) const ROWS: &[Row] = &[
     says(REFUSED, &["token has expired"], Auth),
     says(REFUSED, &["organization has been disabled"], Auth),
     // Phrases: what this target cannot do. Parameters a model refuses stay `bad_request`: the client can mend them.
+    says(UNABLE, &["previous response with id", "not found"], NotCapable),
+    says(UNABLE, &["item with id", "not found"], NotCapable),
     says(UNABLE, &["no endpoints found that support"], NotCapable),
     says(UNABLE, &["no endpoints found that can handle"], NotCapable),
     says(UNABLE, &["no endpoints", "data policy"], NotCapable),
@@ -257,6 +262,9 @@ pub(super) const ROWS: &[Row] = &[
     says(GONE, &["model", "end of life"], ModelNotFound),
     // Phrases: access.
     says(REFUSED, &["location is not supported"], Forbidden),
+    // A restricted key: it is a good one, and may be one for other paths.
+    says(REFUSED, &["missing scopes"], Forbidden),
+    says(REFUSED, &["insufficient permissions for this operation"], Forbidden),
     says(&[(400, 400)], &["operation not allowed"], Forbidden).of(Family::Bedrock),
     // Phrases: load.
     says(BUSY, &["overloaded"], Overloaded),

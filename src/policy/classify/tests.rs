@@ -161,6 +161,8 @@ fn beside_chat_what_is_not_there_is_a_lack_of_this_endpoint_only() {
         (Kind::BadRequest, 404),
         (Kind::BadRequest, 405),
         (Kind::ServerError, 501),
+        (Kind::Forbidden, 401),
+        (Kind::Forbidden, 403),
     ] {
         assert_eq!(seen(kind, status), Kind::NotCapable, "{kind:?} {status}");
     }

@@ -78,6 +78,12 @@ async fn a_model_that_is_no_chain_has_nothing_to_fall_back_to() {
     assert!(sim.requests().iter().all(|request| request.provider == "one"));
     let answer = gateway.send_form("/v1/audio/transcriptions", &[("model", "voice")], b"abc").await;
     assert_eq!((answer.status, answer.header("x-backstop-provider")), (200, "two"));
+    // An alias is what it stands for.
+    let (_sim, gateway) = start(broken(), "aliases: { talk: 'voice', say: 'one/tts' },").await;
+    let answer = gateway.send_form("/v1/audio/transcriptions", &[("model", "say")], b"abc").await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let answer = gateway.send_form("/v1/audio/transcriptions", &[("model", "talk")], b"abc").await;
+    assert_eq!((answer.status, answer.header("x-backstop-provider")), (200, "two"));
     // Speech and images go by the same rule.
     for path in ["/v1/audio/speech", "/v1/images/generations"] {
         let (_sim, gateway) = start(broken(), "").await;

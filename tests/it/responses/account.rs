@@ -86,7 +86,7 @@ async fn what_is_not_served_says_so() {
         ("DELETE", "/v1/responses/resp_1"),
         ("POST", "/v1/responses/resp_1/cancel"),
         ("GET", "/responses/resp_1/input_items"),
-        ("POST", "/v1/responses/compact"),
+        ("POST", "/v1/responses/resp_1"),
     ] {
         let answer = gateway.send(method, path, &[], b"").await;
         assert_eq!((answer.status, &answer.error()["code"]), (404, &"unknown_url".into()), "{method} {path}");
