@@ -252,10 +252,11 @@ impl Tap {
         self.done |= self.spoken == Spoken::Responses;
     }
 
-    /// Whether a frame behind the last one still passes: one bare `[DONE]` of a response.
-    fn follows_the_end(&mut self, event: &Event<'_>) -> bool {
+    /// What is dropped of a frame behind the last one: all but the blank lines, unless it is a response's one `[DONE]`.
+    fn behind_the_end(&mut self, block: &[u8], event: &Event<'_>) -> Option<Range<usize>> {
         let bare = event.name.is_none() && event.data.as_deref().is_some_and(|data| data.trim_ascii() == b"[DONE]");
-        self.spoken == Spoken::Responses && bare && !std::mem::replace(&mut self.bare, true)
+        let passes = self.spoken == Spoken::Responses && bare && !std::mem::replace(&mut self.bare, true);
+        (!passes).then(|| first_line(block, event)..event.range.end)
     }
 
     /// Reads a block frame by frame. `strict`: the block may end with half a frame, so nothing is taken on trust.
@@ -267,9 +268,7 @@ impl Tap {
         let mut end = block.len();
         for event in events(&block) {
             if self.done {
-                if !self.follows_the_end(&event) {
-                    dropped.push(first_line(&block, &event)..event.range.end);
-                }
+                dropped.extend(self.behind_the_end(&block, &event));
                 continue;
             }
             let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished;
