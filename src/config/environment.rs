@@ -59,6 +59,11 @@ pub(super) fn config_file(variables: &Variables) -> Option<&str> {
     set(variables, CONFIG)
 }
 
+/// Whether a field of the file holds settings of its own.
+pub(super) fn is_section(name: &str) -> bool {
+    SECTIONS.iter().any(|section| section.to_ascii_lowercase() == name)
+}
+
 /// The place `BACKSTOP_A__B` stands for. Variables cannot spell every name, so each segment is first compared with
 /// the names already there: `MY_PROXY` finds `my-proxy`.
 fn path(variable: &str, dict: &Dict, warnings: &mut Vec<String>) -> Option<Vec<String>> {

@@ -3,11 +3,11 @@
 //! Owns the order of the work and the collection of problems. Refuses to know how a file is spelled (`shapes`) and
 //! where it came from (`source`); providers, chains and numbers are resolved next door.
 
-use figment::error::{Actual, Kind as Wrong};
+use figment::error::Kind as Wrong;
 use figment::value::{Dict, Empty, Value};
-use serde::Deserialize;
 
-use super::problem::{Place, nearest, plainly, shown};
+use super::cures;
+use super::problem::{Place, nearest, shown};
 use super::raw::{Raw, RawModel};
 use super::source::Merged;
 use super::{Config, ConfigError, UnknownModel};
@@ -58,7 +58,7 @@ impl Desk {
                 Err(error) => error,
             };
             let place = Place(error.path.clone());
-            let (what, hint) = explain(&error.kind);
+            let (what, hint) = cures::explain(&place, &error.kind);
             self.problem(&place, what, hint);
             let attempt = self.unread.iter().filter(|unread| **unread == place).count();
             if !take_out(&mut self.merged.value, &place.0, attempt) {
@@ -170,48 +170,6 @@ pub(super) fn meant(text: &str, known: &[&'static str]) -> String {
     match nearest(text, known.iter().copied()) {
         Some(name) => format!("did you mean `{name}`? known: {all}"),
         None => format!("known: {all}"),
-    }
-}
-
-/// A reader's error without the value it stumbled over, for that may be a key.
-fn explain(wrong: &Wrong) -> (String, Option<String>) {
-    match wrong {
-        Wrong::UnknownField(name, known) => {
-            (format!("there is no setting `{}` here", shown(name)), Some(meant(name, known)))
-        }
-        Wrong::InvalidType(found, expected) => (format!("this is {}", type_name(found)), Some(plainly(expected))),
-        Wrong::InvalidValue(found, expected) => {
-            (format!("this {} is out of range", type_name(found)), Some(plainly(expected)))
-        }
-        // Written by `shapes`, without values.
-        Wrong::Message(expected) => ("this cannot be read".to_owned(), Some(expected.clone())),
-        Wrong::ISizeOutOfRange(_) | Wrong::USizeOutOfRange(_) => ("this number is out of range".to_owned(), None),
-        Wrong::InvalidLength(..)
-        | Wrong::UnknownVariant(..)
-        | Wrong::MissingField(_)
-        | Wrong::DuplicateField(_)
-        | Wrong::Unsupported(_)
-        | Wrong::UnsupportedKey(..) => ("this cannot be read".to_owned(), None),
-    }
-}
-
-const fn type_name(found: &Actual) -> &'static str {
-    match found {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) => "a whole number",
-        Actual::Float(_) => "a number with a fraction",
-        Actual::Char(_) | Actual::Str(_) => "a text",
-        Actual::Seq => "a list",
-        Actual::Map => "an object",
-        Actual::Unit | Actual::Option => "null",
-        Actual::Bytes(_)
-        | Actual::NewtypeStruct
-        | Actual::Enum
-        | Actual::UnitVariant
-        | Actual::NewtypeVariant
-        | Actual::TupleVariant
-        | Actual::StructVariant
-        | Actual::Other(_) => "something else",
     }
 }
 

@@ -298,7 +298,9 @@ fn read_file(name: &str, text: &str, problems: &mut Vec<Problem>) -> FileLayer {
         layer.order.insert(section.clone(), names(inner));
         layer.order.extend(inner.fields().iter().map(|(part, inner)| (format!("{section}.{part}"), names(inner))));
     }
-    if let Value::Dict(_, dict) = node.into_value() {
+    if let Value::Dict(_, mut dict) = node.into_value() {
+        // A section whose lines are all commented out, as YAML reads it.
+        dict.retain(|name, value| !(environment::is_section(name) && matches!(value, Value::Empty(..))));
         layer.dict = dict;
     }
     layer

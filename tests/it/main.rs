@@ -17,6 +17,7 @@ mod cli_status;
 mod cli_tools;
 mod config;
 mod config_accounts;
+mod config_cures;
 mod config_environment;
 mod config_files;
 mod config_mistakes;
