@@ -50,7 +50,7 @@ fn shape(place: &Place, found: &Actual) -> Option<&'static str> {
         (["providers", _], Actual::Seq | Actual::Str(_)) => Some("{ keys: [\"…\"] }"),
         (["providers", _, "keys" | "auth"], Actual::Str(_)) => Some("[\"…\"]; in a variable '[\"one\",\"other\"]'"),
         (["providers", _, "keys" | "auth"], Actual::Map) => Some("[{ key: \"…\", profile: \"…\" }]"),
-        (["server", "client_keys", ..], Actual::Str(_) | Actual::Map) => {
+        (["server", "client_keys", _], _) | (["server", "client_keys"], Actual::Str(_) | Actual::Map) => {
             Some("[{ name: \"…\", sha256: \"…\" }]; `backstop hash-key` makes them")
         }
         (["chains"], Actual::Seq | Actual::Str(_)) => Some("{ default: [\"provider/model\", …] }"),

@@ -18,6 +18,7 @@ mod address;
 pub mod advice;
 pub mod builtin;
 mod chains;
+mod credential;
 mod cures;
 pub mod defaults;
 mod discovery;

@@ -3,7 +3,7 @@
 //! Owns the order of the work and the collection of problems. Refuses to know how a file is spelled (`shapes`) and
 //! where it came from (`source`); providers, chains and numbers are resolved next door.
 
-use figment::error::Kind as Wrong;
+use figment::error::{Actual, Kind as Wrong};
 use figment::value::{Dict, Empty, Value};
 
 use super::cures;
@@ -58,6 +58,9 @@ impl Desk {
                 Err(error) => error,
             };
             let place = Place(error.path.clone());
+            if self.reread(&place, &error.kind) {
+                continue;
+            }
             let (what, hint) = cures::explain(&place, &error.kind);
             self.problem(&place, what, hint);
             let attempt = self.unread.iter().filter(|unread| **unread == place).count();
@@ -70,6 +73,34 @@ impl Desk {
             }
         }
     }
+}
+
+impl Desk {
+    /// Reads a text that came from a variable as the number, or the true or false, that its place wants.
+    fn reread(&mut self, place: &Place, wrong: &Wrong) -> bool {
+        let Wrong::InvalidType(Actual::Str(text), expected) = wrong else { return false };
+        let text = text.trim();
+        let value: Option<Value> = match expected.as_str() {
+            "a boolean" => text.parse::<bool>().ok().map(Into::into),
+            "f32" | "f64" => text.parse::<f64>().ok().map(Into::into),
+            "u8" | "u16" | "u32" | "u64" | "usize" => text.parse::<i64>().ok().map(Into::into),
+            _ => None,
+        };
+        let from_variable = self.merged.replaced.iter().any(|(at, _)| at == place);
+        match (value, at_mut(&mut self.merged.value, &place.0)) {
+            (Some(value), Some(at)) if from_variable => *at = value,
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn at_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(value, |value, name| match value {
+        Value::Dict(_, fields) => fields.get_mut(name),
+        Value::Array(_, items) => items.get_mut(name.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// Resolves everything, or says everything that is wrong.
@@ -167,7 +198,8 @@ impl Desk {
 /// What to write instead: the nearest of the known names, and all of them.
 pub(super) fn meant(text: &str, known: &[&'static str]) -> String {
     let all = known.join(", ");
-    match nearest(text, known.iter().copied()) {
+    let begun = || known.iter().copied().find(|name| text.len() >= 3 && name.starts_with(text));
+    match nearest(text, known.iter().copied()).or_else(begun) {
         Some(name) => format!("did you mean `{name}`? known: {all}"),
         None => format!("known: {all}"),
     }

@@ -128,7 +128,12 @@ fn a_list_is_no_object_of_settings() {
         ("cooldowns: [[1]]", "cooldowns", "this is a list", "expected an object of settings"),
         ("server: ['127.0.0.1:1']", "server", "this is a list", "expected an object of settings"),
         ("server: { log: ['json'] }", "server.log", "this is a list", "expected an object of settings"),
-        ("server: { client_keys: [['ci', 'CANARY']] }", "server.client_keys[0]", "this is a list", "expected an object of settings"),
+        (
+            "server: { client_keys: [['ci', 'CANARY']] }",
+            "server.client_keys[0]",
+            "this is a list",
+            "`backstop hash-key`",
+        ),
         ("server: { client_keys: ['CANARY'] }", "server.client_keys[0]", "this is a text", "`backstop hash-key`"),
         ("run: [1]", "run", "this is a list", "expected an object of settings"),
         ("upstream: ['5s']", "upstream", "this is a list", "expected an object of settings"),
@@ -217,6 +222,123 @@ fn words_of_other_programs_and_shapes_that_do_not_fit_are_pointed_at() {
 }
 
 #[test]
-fn keys_in_the_environment_still_load() {
-    assert_eq!(load(None, env(&[("OPENAI_API_KEY", "k")])).unwrap().providers.len(), 1);
+fn a_number_or_a_truth_may_come_from_a_variable() {
+    let text = |workers: &str, anonymous: &str| {
+        format!(
+            "{{ providers: {{ openai: {{ keys: ['k'] }} }}, {GOOD}, \
+             server: {{ workers: {workers}, allow_anonymous: {anonymous} }}, run: {{ max_attempts: '${{M:-7}}' }} }}"
+        )
+    };
+    let load = |text: &str, pairs: &[(&str, &str)]| load_text(Some(("a.json5", text)), env(pairs));
+    let config = load(&text("'${W:-4}'", "'${A:-true}'"), &[]).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((config.server.workers, config.server.allow_anonymous), (Some(4), true));
+    assert_eq!(config.run.max_attempts, 7);
+    let config = load(&text("'${W:-4}'", "'${A:-true}'"), &[("W", "3"), ("A", "false")]).unwrap();
+    assert_eq!((config.server.workers, config.server.allow_anonymous), (Some(3), false));
+    for (workers, anonymous, path, hint) in [
+        ("'${W}'", "true", "server.workers", "expected a whole number"),
+        ("'4'", "true", "server.workers", "expected a whole number"),
+        ("1", "'${W}'", "server.allow_anonymous", "expected true or false"),
+    ] {
+        let text = text(workers, anonymous);
+        says(&refused(load(&text, &[("W", "CANARY")]), &text), (&text, path, "this is a text", hint));
+    }
+}
+
+#[test]
+fn what_could_never_work_is_refused() {
+    provider_rows(&[
+        (
+            "{ keys: ['k'], headers: { 'X-One': 'a', 'x-one': 'b' } }",
+            "providers.openai.headers.x-one",
+            "stands twice",
+            "keep one of them",
+        ),
+        (
+            "{ keys: ['k'], dialect: 'openai' }",
+            "providers.openai.dialect",
+            "is not a choice",
+            "did you mean `openai_chat`?",
+        ),
+    ]);
+    file_rows(&[
+        ("server: { workers: 4096 }", "server.workers", "must be from 1 to 1024", ""),
+        ("server: { workers: 0 }", "server.workers", "must be from 1 to 1024", ""),
+        ("server: { max_body: '32MB' }", "server.max_body", "cannot be read", "\"32MiB\" (not KB, MB, GB)"),
+        ("classify: [{ contains: '', kind: 'auth' }]", "classify[0].contains", "contains nothing", "leave it out"),
+        ("aliases: { a: 'openai/gpt-*' }", "aliases.a", "not a wildcard", "name one model"),
+        ("agents: { b: { model: 'openai/gpt-*' } }", "agents.b.model", "not a wildcard", "name one model"),
+        (
+            "server: { client_keys: [{ sha256: 'bsk-CANARY' }] }",
+            "server.client_keys[0].sha256",
+            "not a SHA-256",
+            "here stands the hash, not the key",
+        ),
+        ("server: { listen: '8080' }", "server.listen", "not an address", "the address before the port is missing"),
+        ("server: { listen: ':8080' }", "server.listen", "not an address", "the address before the port is missing"),
+        ("server: { listen: '127.0.0.1' }", "server.listen", "not an address", "the port is missing"),
+        ("server: { listen: '::1' }", "server.listen", "not an address", "\"[::1]:8080\""),
+        ("server: { listen: '*:8080' }", "server.listen", "not an address", "\"0.0.0.0:8080\""),
+        ("server: { listen: 'http://127.0.0.1:8080' }", "server.listen", "not an address", "without a scheme"),
+        ("server: { listen: '127.0.0.1:99999' }", "server.listen", "not an address", "at most 65535"),
+        ("server: { listen: 'my-host:8080' }", "server.listen", "not an address", "not a name"),
+    ]);
+    let hash = "0F".repeat(32);
+    for hash in [format!("sha256:{hash}"), format!("{hash}  -"), hash] {
+        let text = format!(
+            "{{ providers: {{ openai: {{ keys: ['k'] }} }}, {GOOD}, server: {{ client_keys: [{{ sha256: '{hash}' }}] }} }}"
+        );
+        assert_eq!(file(&text).unwrap_or_else(|error| panic!("{error}")).server.client_keys[0].sha256, [0x0f; 32]);
+    }
+}
+
+#[test]
+fn lists_and_objects_in_variables_are_json5() {
+    let given = |value: &str| env(&[("OPENAI_API_KEY", "k"), ("BACKSTOP_CHAINS__A", value)]);
+    for value in [
+        "['openai/a', \"openai/b\",]",
+        " [\n'openai/a', /* and */ 'openai/b']",
+        "{ targets: ['openai/a', { target: 'openai/b', vision: true }] }",
+    ] {
+        let config = load(None, given(value)).unwrap_or_else(|error| panic!("{value}: {error}"));
+        assert_eq!(config.chains.iter().find(|chain| chain.pattern == "a").unwrap().targets.len(), 2, "{value}");
+    }
+    for value in ["[openai/CANARY]", "['openai/CANARY'", "{ targets: ['openai/CANARY' }", "['a'] CANARY"] {
+        let error = refused(load(None, given(value)), value);
+        let [problem] = &error.problems[..] else { panic!("{value}: {error}") };
+        assert_eq!(
+            (problem.path.as_str(), problem.source.as_str()),
+            ("chains.a", "environment variable BACKSTOP_CHAINS__A")
+        );
+        assert!(problem.what.contains("JSON5") && problem.what.contains("column"), "{problem}");
+        assert!(problem.hint.as_deref().is_some_and(|hint| hint.contains("'[\"one\",\"other\"]'")), "{problem}");
+    }
+    let error = refused(load(None, env(&[("BACKSTOP_PROVIDERS__OPENAI__KEYS", "CANARY-1,CANARY-2")])), "keys");
+    says(&error, ("keys", "providers.openai.keys", "this is a text", "in a variable '[\"one\",\"other\"]'"));
+}
+
+#[test]
+fn a_variable_that_means_nothing_and_nearly_something_is_told() {
+    for (name, value, meant) in [
+        ("BACKSTOP_CHAINS", "{ default: ['openai/a'] }", "BACKSTOP_CHAINS__…"),
+        ("BACKSTOP_LISTEN", "0.0.0.0:1", "BACKSTOP_SERVER__LISTEN"),
+        ("BACKSTOP_PORT", "1", "BACKSTOP_SERVER__LISTEN"),
+        ("backstop_server__listen", "0.0.0.0:1", "BACKSTOP_SERVER__LISTEN"),
+        ("OPENAI_API_KEY2", "CANARY", "OPENAI_API_KEY_2"),
+        ("OPENAI_BASE_URL", "http://CANARY", "BACKSTOP_PROVIDERS__OPENAI__BASE_URL"),
+        ("ANTHROPIC_BASE_URL", "http://CANARY", "BACKSTOP_PROVIDERS__ANTHROPIC__BASE_URL"),
+        ("BACKSTOP_PROVIDERS__OPNAI__BASE_URL", "http://canary.example/v1", "BACKSTOP_PROVIDERS__OPENAI"),
+    ] {
+        let config =
+            load(None, env(&[("OPENAI_API_KEY", "k"), (name, value)])).unwrap_or_else(|error| panic!("{error}"));
+        let [warning] = &config.warnings[..] else { panic!("{name}: {:?}", config.warnings) };
+        assert!(warning.contains(&format!("did you mean {meant}?")), "{name}: {warning}");
+        without_canary(warning, name);
+    }
+    for (name, value) in
+        [("BACKSTOP_PORT", "tcp://10.0.0.1:80"), ("BACKSTOP_SERVICE_HOST", "10.0.0.1"), ("backstop_dir", "x")]
+    {
+        let config = load(None, env(&[("OPENAI_API_KEY", "k"), (name, value)])).unwrap();
+        assert!(config.warnings.is_empty(), "{name}: {:?}", config.warnings);
+    }
 }

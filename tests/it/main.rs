@@ -20,6 +20,7 @@ mod config_accounts;
 mod config_cures;
 mod config_environment;
 mod config_files;
+mod config_misplaced;
 mod config_mistakes;
 mod config_numbers;
 mod config_openclaw;
