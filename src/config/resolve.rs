@@ -88,7 +88,8 @@ impl Desk {
         };
         let from_variable = self.merged.replaced.iter().any(|(at, _)| at == place);
         match (value, at_mut(&mut self.merged.value, &place.0)) {
-            (Some(value), Some(at)) if from_variable => *at = value,
+            (Some(Value::Bool(_, value)), Some(at)) if from_variable => *at = Value::Bool(at.tag(), value),
+            (Some(Value::Num(_, value)), Some(at)) if from_variable => *at = Value::Num(at.tag(), value),
             _ => return false,
         }
         true

@@ -243,6 +243,8 @@ fn a_number_or_a_truth_may_come_from_a_variable() {
         let text = text(workers, anonymous);
         says(&refused(load(&text, &[("W", "CANARY")]), &text), (&text, path, "this is a text", hint));
     }
+    let error = refused(load(&text("'${W:-4096}'", "true"), &[]), "a number that is too large");
+    assert_eq!((error.problems[0].path.as_str(), error.problems[0].line), ("server.workers", Some(1)), "{error}");
 }
 
 #[test]
