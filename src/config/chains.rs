@@ -133,6 +133,10 @@ impl Desk {
         if let Some(provider) = providers.get(provider).and_then(|(_, provider)| provider.as_ref()) {
             self.may_be_asked(place, provider, model);
         }
+        if model.contains('*') {
+            let hint = "name one model; a chain's name may be a wildcard, its targets may not".to_owned();
+            self.problem(place, "a target is one model, not a wildcard", Some(hint));
+        }
         if !model.bytes().all(|b| b.is_ascii_graphic() && b != b',') {
             self.problem(place, "a model's name is visible ASCII without commas", None);
         }
@@ -233,6 +237,10 @@ impl Desk {
             if raw.status.is_none() && raw.code.is_none() && raw.kind_of_error.is_none() && raw.contains.is_none() {
                 let hint = "give at least one of status, code, type, contains".to_owned();
                 self.problem(&place, "this row matches every failure", Some(hint));
+            }
+            if raw.contains.as_deref() == Some("") {
+                let hint = "write a part of the error's text, or leave it out".to_owned();
+                self.problem(&place.at("contains"), "every text contains nothing", Some(hint));
             }
             let text = raw.kind.unwrap_or_default();
             // The client's leaving is seen here, never told by a vendor.

@@ -8,9 +8,10 @@ use std::collections::BTreeSet;
 use figment::value::{Dict, Value};
 
 use super::builtin::{BUILTINS, Builtin};
+use super::credential::{self, Flaw};
 use super::defaults::{DEFAULT_MODELS, OTHER_VARIABLES};
 use super::file::{self, Unusable};
-use super::problem::nearest;
+use super::problem::{nearest, shown};
 use super::variables::{Variables, literal, set};
 
 /// The keys of one provider.
@@ -20,7 +21,7 @@ pub(super) struct Found {
     keys: Vec<(String, String)>,
     /// The variables that hold them.
     pub(super) variables: Vec<String>,
-    /// Files that could not be read, by the variable that names them.
+    /// What is no key, and files that could not be read, by the variable that holds or names them.
     pub(super) unread: Vec<(String, Unusable)>,
 }
 
@@ -104,9 +105,15 @@ impl Search<'_> {
             },
             (None, None) => return,
         };
-        let keys: Vec<&str> = if several { text.split([',', '\n']).collect() } else { vec![&text] };
-        let keys = keys.into_iter().map(str::trim).filter(|key| !key.is_empty());
-        self.held.extend(keys.map(|key| Held { variable: variable.clone(), number, key: key.to_owned() }));
+        // JSON in place of a list is one mistake, not several.
+        let keys: Vec<&str> =
+            if several && !text.starts_with('[') { text.split([',', '\n']).collect() } else { vec![&text] };
+        for key in keys.into_iter().map(str::trim).filter(|key| !key.is_empty()) {
+            match credential::flaw(key).filter(|_| !key.starts_with("file:")) {
+                Some(flaw) => self.unread.push((variable.clone(), unusable(flaw, name, several))),
+                None => self.held.push(Held { variable: variable.clone(), number, key: key.to_owned() }),
+            }
+        }
     }
 
     /// The numbers behind a name, ascending.
@@ -118,6 +125,15 @@ impl Search<'_> {
         };
         self.variables.keys().filter_map(number).collect()
     }
+}
+
+fn unusable(flaw: Flaw, name: &str, several: bool) -> Unusable {
+    let many = || {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '_');
+        let list = if several { name.to_owned() } else { format!("{stem}S") };
+        format!("several keys belong into {list}, with commas between them")
+    };
+    Unusable { what: flaw.what.to_owned(), hint: Some(flaw.hint.map_or_else(many, str::to_owned)), line: None }
 }
 
 /// Keys with their names: a lone one is `default`; of several, each has the number of its variable, and those without
@@ -152,23 +168,58 @@ fn named(held: Vec<Held>, warnings: &mut Vec<String>) -> (Vec<(String, String)>,
 }
 
 /// Variables whose names are nearly those of keys, and what was probably meant.
-pub(super) fn misspelt(variables: &Variables) -> Vec<(&str, &'static str)> {
+pub(super) fn misspelt(variables: &Variables) -> Vec<(&str, String)> {
+    let meant = |name: &str| numbered(name).or_else(|| misspelt_key(variables, name).map(str::to_owned));
+    variables.keys().filter_map(|name| Some((name.as_str(), meant(name)?))).collect()
+}
+
+/// `OPENAI_API_KEY1` for `OPENAI_API_KEY_1`.
+fn numbered(name: &str) -> Option<String> {
+    let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let number = name.strip_prefix(stem).filter(|number| !number.is_empty() && !number.starts_with('0'))?;
+    BUILTINS.iter().any(|known| known.key_variable == stem).then(|| format!("{stem}_{number}"))
+}
+
+fn misspelt_key(variables: &Variables, name: &str) -> Option<&'static str> {
     const ENDINGS: [&str; 4] = ["_API_KEYS", "_API_KEY", "_KEYS", "_KEY"];
     let known = || BUILTINS.iter().map(|known| known.key_variable);
     let stem = |name: &'static str| name.strip_suffix("_API_KEY");
-    let meant = |name: &str| {
-        let ending = ENDINGS.into_iter().find(|ending| name.ends_with(ending))?;
-        let written = name.strip_suffix(ending)?;
-        let others = OTHER_VARIABLES.iter().map(|(_, other)| *other);
-        let exact = |known: &str| stem_is(known, written);
-        if ending.starts_with("_API") && known().chain(others).any(exact) {
-            return None;
+    let ending = ENDINGS.into_iter().find(|ending| name.ends_with(ending))?;
+    let written = name.strip_suffix(ending)?;
+    let others = OTHER_VARIABLES.iter().map(|(_, other)| *other);
+    let exact = |known: &str| stem_is(known, written);
+    if ending.starts_with("_API") && known().chain(others).any(exact) {
+        return None;
+    }
+    // Three letters are near to everything.
+    let close = nearest(written, known().filter_map(stem)).filter(|_| written.len() > 3)?;
+    known().find(|variable| stem(variable) == Some(close) && set(variables, variable).is_none())
+}
+
+/// What is said of addresses in the environment that are not read, and of a provider that is nearly one that is known.
+/// `providers` are those that variables of ours make.
+pub(super) fn addresses(variables: &Variables, providers: &Dict) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for known in BUILTINS.iter().filter(|known| known.dialect.is_served()) {
+        let stem = known.name.to_ascii_uppercase();
+        let ours = matches!(providers.get(known.name), Some(Value::Dict(_, fields)) if fields.contains_key("base_url"));
+        let names = ["BASE_URL", "API_BASE"].map(|ending| format!("{stem}_{ending}"));
+        for name in names.iter().filter(|name| !ours && set(variables, name).is_some()) {
+            warnings.push(format!("{name} is not read: did you mean BACKSTOP_PROVIDERS__{stem}__BASE_URL?"));
         }
-        // Three letters are near to everything.
-        let close = nearest(written, known().filter_map(stem)).filter(|_| written.len() > 3)?;
-        known().find(|variable| stem(variable) == Some(close) && set(variables, variable).is_none())
-    };
-    variables.keys().filter_map(|name| Some((name.as_str(), meant(name)?))).collect()
+    }
+    let names = || BUILTINS.iter().map(|known| known.name);
+    for (name, fields) in providers.iter().filter(|(name, _)| names().all(|known| known != name.as_str())) {
+        let has_keys =
+            matches!(fields, Value::Dict(_, fields) if ["keys", "auth"].iter().any(|list| fields.contains_key(*list)));
+        if let Some(close) = nearest(name, names()).filter(|_| !has_keys) {
+            let (name, close) = (shown(name).to_ascii_uppercase(), close.to_ascii_uppercase());
+            warnings.push(format!(
+                "BACKSTOP_PROVIDERS__{name} makes a provider without keys: did you mean BACKSTOP_PROVIDERS__{close}?"
+            ));
+        }
+    }
+    warnings
 }
 
 fn stem_is(known: &str, written: &str) -> bool {

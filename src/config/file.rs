@@ -7,6 +7,8 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::Path;
 
+use super::problem::holds_key;
+
 /// A configuration that is longer is something else. In bytes.
 const LONGEST_CONFIGURATION: usize = 1 << 20;
 
@@ -53,7 +55,32 @@ pub(super) fn configuration(path: &Path) -> Result<String, Unusable> {
 
 /// The secret that a file holds, without the white space that editors and shells leave around it.
 pub(super) fn secret(path: &Path) -> Result<String, Unusable> {
+    read_secret(path).map_err(|unusable| {
+        let hint = "a key is written by itself, without `file:` and in a variable without `_FILE`";
+        if is_key(path) { Unusable::new(NO_PATH, hint) } else { unusable }
+    })
+}
+
+/// What is said of a secret where a path belongs.
+pub(super) const NO_PATH: &str = "this looks like a key, not a path";
+
+/// Whether a path that leads nowhere is more likely a key.
+pub(super) fn is_key(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    let random = |part: &str| {
+        let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
+        let letters = has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase);
+        part.len() >= 20 && !part.contains('.') && letters && has(u8::is_ascii_digit)
+    };
+    holds_key(&text) || text.split('/').any(random)
+}
+
+fn read_secret(path: &Path) -> Result<String, Unusable> {
     let shown = path.display();
+    // Opening a pipe would wait for whoever writes into it.
+    if std::fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
+        return Err(Unusable::new(format!("{shown} is not a regular file"), "name a file that holds the key"));
+    }
     let bytes = bounded(path, LONGEST_SECRET).map_err(|error| match error {
         Unread::Io(ErrorKind::NotFound) => Unusable::new(
             format!("there is no file {shown}"),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 
+use super::credential;
 use super::problem::{Place, shown};
 use super::providers::{Region, Site};
 use super::resolve::Desk;
@@ -133,6 +134,10 @@ impl Desk {
             if OWN_HEADERS.contains(&name) {
                 self.problem(&place, "the gateway sets this header itself", Some("leave it out".into()));
             }
+            if headers.iter().any(|(known, _)| *known == name) {
+                let what = "this header stands twice: upper and lower case are the same";
+                self.problem(&place, what, Some("keep one of them".into()));
+            }
             headers.push((name, value));
         }
         headers
@@ -175,12 +180,8 @@ impl Desk {
         if let Some(flaw) = flaw_of_name(&name) {
             self.problem(&place.at("profile"), flaw, None);
         }
-        let secret = match raw.key.as_deref().map(Secret::new) {
-            Some(Ok(secret)) => Some(secret),
-            Some(Err(flaw)) => {
-                self.problem(place, flaw.to_string(), None);
-                None
-            }
+        let secret = match raw.key.as_deref() {
+            Some(text) => self.secret(place, text),
             None if common.dialect == Dialect::Bedrock => None,
             None => {
                 self.problem(place, "this key has no `key`", Some("{ key: \"${NAME}\", profile: \"…\" }".into()));
@@ -207,6 +208,25 @@ impl Desk {
         let plain_text = secret.as_ref().is_some_and(|secret| self.merged.file_holds(secret.expose()));
         let headers = over(&common.headers, own);
         Some(Key { name, secret, base_url, headers, models, quota_group, disabled, plain_text })
+    }
+
+    fn secret(&mut self, place: &Place, text: &str) -> Option<Secret> {
+        let whose = self.merged.variables_of(place);
+        if let Some(flaw) = credential::flaw(text) {
+            let hint = flaw.hint.unwrap_or("several keys are several items of the list: [\"…\", \"…\"]");
+            self.problem(place, format!("{whose}{}", flaw.what), Some(hint.to_owned()));
+            return None;
+        }
+        if credential::is_name(text) && self.merged.openclaw.is_none() {
+            self.warn(format!("{place}: {whose}this looks like a variable's name, not a key: write \"${{NAME}}\""));
+        }
+        match Secret::new(text) {
+            Ok(secret) => Some(secret),
+            Err(flaw) => {
+                self.problem(place, format!("{whose}{flaw}"), Some("copy it again: a key is plain ASCII".into()));
+                None
+            }
+        }
     }
 
     /// Two keys of one name, or one key under two names.

@@ -50,11 +50,28 @@ impl Desk {
     /// To a filter, a word that is no level is the name of a part of the program: nothing would be logged.
     fn mistyped_level(&mut self, filter: &str) {
         const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
-        let words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']));
-        for word in words.filter(|word| LEVELS.iter().all(|level| !level.eq_ignore_ascii_case(word))) {
-            if nearest(word, LEVELS).is_some() {
-                let what = format!("`{}` is not a log level", shown(word));
-                self.problem(&Place::of(&["server", "log", "level"]), what, Some(meant(word, &LEVELS)));
+        const WORDS: [(&str, &str); 8] = [
+            ("warning", "warn"),
+            ("information", "info"),
+            ("verbose", "debug"),
+            ("fatal", "error"),
+            ("critical", "error"),
+            ("none", "off"),
+            ("silent", "off"),
+            ("quiet", "off"),
+        ];
+        let place = Place::of(&["server", "log", "level"]);
+        let alone = !filter.contains([',', '=', '[', '{']);
+        let is_level = |word: &str| LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word)) || word.len() == 1;
+        let words = filter.split(',').map(str::trim).filter(|word| !word.contains(['=', '[', '{']) && !is_level(word));
+        for word in words.filter(|word| !word.is_empty()) {
+            let what = format!("`{}` is not a log level", shown(word));
+            let meant_by = WORDS.iter().find(|(other, _)| other.eq_ignore_ascii_case(word)).map(|(_, level)| level);
+            if let Some(level) = meant_by {
+                let hint = format!("did you mean `{level}`? known: {}", LEVELS.join(", "));
+                self.problem(&place, what, Some(hint));
+            } else if alone || nearest(word, LEVELS).is_some() {
+                self.problem(&place, what, Some(meant(word, &LEVELS)));
             }
         }
     }

@@ -14,9 +14,12 @@ use crate::policy::capability::Apis;
 use crate::policy::failure::Kind;
 use crate::policy::settings::{CooldownSettings, RunSettings};
 
+mod address;
 pub mod advice;
 pub mod builtin;
 mod chains;
+mod credential;
+mod cures;
 pub mod defaults;
 mod discovery;
 mod environment;

@@ -2,10 +2,12 @@
 //!
 //! Owns the bounds. Refuses to know the defaults themselves: they are the `Default`s of the settings.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
 
+use super::file;
 use super::keys::flaw_of_name;
 use super::problem::{Place, shown};
 use super::quantity::{Period, Size};
@@ -69,7 +71,7 @@ impl Desk {
                 Ok(listen) => server.listen = listen,
                 Err(_) => {
                     let what = format!("`{}` is not an address to listen on", shown(text));
-                    self.problem(&place.at("listen"), what, Some("for example \"127.0.0.1:8080\"".into()));
+                    self.problem(&place.at("listen"), what, Some(listen_hint(text.trim()).to_owned()));
                 }
             }
         }
@@ -81,7 +83,8 @@ impl Desk {
 
         at_least_one!(self, place, server: max_body max_headers);
         longer_than_zero!(self, place, server: header_timeout body_timeout);
-        self.check(&place, "workers", server.workers != Some(0), "must be at least 1");
+        let workers = server.workers.is_none_or(|workers| (1..=1_024).contains(&workers));
+        self.check(&place, "workers", workers, "must be from 1 to 1024");
         let open = server.client_keys.is_empty() && !server.allow_anonymous;
         if open && !server.listen.ip().to_canonical().is_loopback() {
             let what = format!("{} is reachable from outside, and no client key is asked for", server.listen);
@@ -102,8 +105,8 @@ impl Desk {
                 self.problem(&place, format!("two client keys are named `{name}`"), None);
             }
             let Some(sha256) = raw.sha256.as_deref().and_then(hex_32) else {
-                let hint = "64 hexadecimal digits; `backstop hash-key` makes them".to_owned();
-                self.problem(&place.at("sha256"), "this is not a SHA-256 hash", Some(hint));
+                let hint = "here stands the hash, not the key: 64 hexadecimal digits; `backstop hash-key` makes them";
+                self.problem(&place.at("sha256"), "this is not a SHA-256 hash", Some(hint.to_owned()));
                 continue;
             };
             if keys.iter().any(|key| key.sha256 == sha256) {
@@ -131,6 +134,10 @@ impl Desk {
         let mut upstream = Upstream::default();
         over!(upstream, raw: connect_timeout pool_idle_timeout);
         upstream.ca_file = raw.ca_file.map(Into::into);
+        if upstream.ca_file.as_ref().is_some_and(|path: &PathBuf| file::is_key(path) && !path.exists()) {
+            let hint = "the path of a file with certificates (PEM)".to_owned();
+            self.problem(&place.at("ca_file"), file::NO_PATH, Some(hint));
+        }
         over!(upstream, raw: silence);
         longer_than_zero!(self, place, upstream: connect_timeout silence);
         for (field, written, size) in [
@@ -208,9 +215,38 @@ impl Desk {
     }
 }
 
+/// What is missing in an address to listen on.
+fn listen_hint(text: &str) -> &'static str {
+    let is_port = |text: &str| text.parse::<u16>().is_ok();
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    if text.contains("://") {
+        "an address without a scheme, for example \"127.0.0.1:8080\""
+    } else if text.parse::<std::net::Ipv6Addr>().is_ok() {
+        "IPv6 stands in brackets before its port, for example \"[::1]:8080\""
+    } else if text.parse::<std::net::Ipv4Addr>().is_ok()
+        || text == "localhost"
+        || text.starts_with('[') && text.ends_with(']')
+    {
+        "the port is missing, for example \"127.0.0.1:8080\""
+    } else if is_port(text) || host.is_empty() && is_port(port) {
+        "the address before the port is missing, for example \"127.0.0.1:8080\""
+    } else if host == "*" && is_port(port) {
+        "every address is \"0.0.0.0:8080\""
+    } else if !host.is_empty() && !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) && !is_port(port) {
+        "the port must be at most 65535, for example \"127.0.0.1:8080\""
+    } else if is_port(port) {
+        "an address, not a name, for example \"127.0.0.1:8080\""
+    } else {
+        "for example \"127.0.0.1:8080\""
+    }
+}
+
+/// A hash as tools print it: bare, behind `sha256:`, or before a file's name that is none.
 fn hex_32(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim().strip_suffix('-').unwrap_or(text).trim();
+    let text = text.strip_prefix("sha256:").unwrap_or(text).trim();
     let digits: Vec<u8> =
-        text.trim().chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
+        text.chars().map(|c| c.to_digit(16).and_then(|d| u8::try_from(d).ok())).collect::<Option<_>>()?;
     let mut bytes = [0; 32];
     if digits.len() != 64 {
         return None;

@@ -106,10 +106,24 @@ impl fmt::Display for Place {
 
 /// A name as it may be shown: not if it looks like a credential that stands in the wrong place.
 pub(super) fn shown(name: &str) -> &str {
-    const CREDENTIALS: [&str; 8] = ["sk-", "sk_", "gsk_", "xai-", "AIza", "AKIA", "Bearer ", "ABSK"];
+    const CREDENTIALS: [&str; 9] = ["sk-", "sk_", "bsk-", "gsk_", "xai-", "AIza", "AKIA", "Bearer ", "ABSK"];
     let suspicious = CREDENTIALS.iter().any(|prefix| name.starts_with(prefix));
     let shapeless = name.len() > 40 && !name.contains(['/', '.', ' ']);
     if suspicious || shapeless || name.len() > 200 { "[hidden]" } else { name }
+}
+
+/// Whether a part of a path or an address looks like a credential that stands in the wrong place.
+pub(super) fn holds_key(text: &str) -> bool {
+    text.split(['/', '\\', ':', '=']).any(is_hidden)
+}
+
+/// A variable's name as it may be shown.
+pub(super) fn shown_variable(name: &str) -> String {
+    name.split("__").map(|part| if is_hidden(part) { "[hidden]" } else { part }).collect::<Vec<_>>().join("__")
+}
+
+fn is_hidden(part: &str) -> bool {
+    shown(part) != part || shown(&part.to_ascii_lowercase()) == "[hidden]"
 }
 
 /// What a reader expected, in the words of the documents.
@@ -118,6 +132,7 @@ pub(super) fn plainly(expected: &str) -> String {
         "a string" => "a text",
         "a sequence" => "a list",
         "a map" => "an object",
+        "a boolean" => "true or false",
         "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number",
         "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number, also below 0",
         "f32" | "f64" => "a number",

@@ -5,8 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use http::Uri;
-
 use super::builtin::{BUILTINS, Builtin, builtin};
 use super::keys::{Account, Common};
 use super::problem::{Place, nearest, shown};
@@ -229,16 +227,6 @@ impl Desk {
         }
     }
 
-    /// An http(s) address. It is never repeated in a problem: people put keys into addresses.
-    fn base_url(&mut self, place: &Place, text: &str) -> Option<BaseUrl> {
-        let flaw = match parse_base_url(text) {
-            Ok(url) => return Some(url),
-            Err(flaw) => flaw,
-        };
-        self.problem(place, flaw, Some("for example \"https://api.openai.com/v1\"".into()));
-        None
-    }
-
     pub(super) fn key_order(&mut self, place: &Place, text: &str) -> Option<KeyOrder> {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
     }
@@ -301,48 +289,4 @@ const fn family_of(dialect: Dialect) -> Family {
 fn is_loopback(host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
-}
-
-pub(super) fn parse_base_url(text: &str) -> Result<BaseUrl, &'static str> {
-    let parts = text.trim().parse::<Uri>().map_err(|_| "this is not an address")?.into_parts();
-    let scheme = parts.scheme.ok_or("the address must begin with http:// or https://")?;
-    if !["http", "https"].contains(&scheme.as_str()) {
-        return Err("the address must begin with http:// or https://");
-    }
-    let authority =
-        parts.authority.filter(|authority| !authority.host().is_empty()).ok_or("the address has no host")?;
-    if authority.as_str().contains('@') {
-        return Err("the address must not hold a user or a password");
-    }
-    let path = parts.path_and_query;
-    if path.as_ref().is_some_and(|path| path.query().is_some()) {
-        return Err("the address must not hold a query");
-    }
-    let prefix = path.map_or_else(String::new, |path| path.path().trim_end_matches('/').to_owned());
-    Ok(BaseUrl { scheme, authority, prefix })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base_urls_are_taken_apart() {
-        let parts = |text| parse_base_url(text).map(|url| format!("{} {} {}", url.scheme, url.authority, url.prefix));
-        assert_eq!(parts("https://api.openai.com/v1/"), Ok("https api.openai.com /v1".into()));
-        assert_eq!(parts("http://127.0.0.1:9000"), Ok("http 127.0.0.1:9000 ".into()));
-        assert_eq!(parts("http://[::1]:9000/a/b"), Ok("http [::1]:9000 /a/b".into()));
-        for text in
-            ["", "api.openai.com", "/v1", "ftp://x/v1", "https://u:p@host/v1", "https://host/v1?key=1", "https://"]
-        {
-            assert!(parse_base_url(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn every_builtin_address_parses() {
-        for known in BUILTINS {
-            assert!(parse_base_url(&known.base_url.replace("{region}", "eu-west-1")).is_ok(), "{}", known.name);
-        }
-    }
 }

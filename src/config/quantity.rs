@@ -54,7 +54,7 @@ fn round_to_micros(period: Duration) -> Duration {
 }
 
 impl Size {
-    const EXPECTED: &'static str = "a number of bytes, or a size such as \"64KiB\" or \"32MiB\"";
+    const EXPECTED: &'static str = "a number of bytes, or a size such as \"64KiB\" or \"32MiB\" (not KB, MB, GB)";
 
     fn from_bytes(bytes: u64) -> Option<Self> {
         usize::try_from(bytes).ok().map(Self)

@@ -5,19 +5,36 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::openclaw::{RawAgents, RawAuth, RawModels};
 use super::quantity::{Period, Size};
 use super::shapes::{Choice, RawChain, RawKey};
 
-/// Declares a mirror struct in which every field may be absent and no other may stand.
+/// Declares a mirror struct in which every field may be absent and no other may stand. It is read by its names only:
+/// what serde derives would also read a list, field by field.
 macro_rules! mirror {
     ($($name:ident { $($field:ident $(= $written:literal)?: $type:ty,)* })*) => {$(
-        #[derive(Deserialize, Default, Clone)]
-        #[serde(deny_unknown_fields, default, expecting = "an object of settings")]
+        #[derive(serde::Deserialize, Default, Clone)]
+        #[serde(deny_unknown_fields, default, remote = "Self")]
         pub(in crate::config) struct $name {
             $($(#[serde(rename = $written)])? pub(in crate::config) $field: $type,)*
+        }
+
+        impl $crate::config::shapes::Spelled for $name {
+            const EXPECTED: &'static str = "an object of settings";
+
+            fn from_map<'de, A: serde::de::MapAccess<'de>>(map: A) -> Result<Self, A::Error> {
+                Self::deserialize(serde::de::value::MapAccessDeserializer::new(map))
+            }
+
+            fn from_nothing<E: serde::de::Error>() -> Result<Self, E> {
+                Ok(Self::default())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                from.deserialize_any($crate::config::shapes::Spelling(std::marker::PhantomData))
+            }
         }
     )*};
 }

@@ -5,9 +5,9 @@
 
 use figment::error::{Actual, Kind as Wrong};
 use figment::value::{Dict, Empty, Value};
-use serde::Deserialize;
 
-use super::problem::{Place, nearest, plainly, shown};
+use super::cures;
+use super::problem::{Place, nearest, shown};
 use super::raw::{Raw, RawModel};
 use super::source::Merged;
 use super::{Config, ConfigError, UnknownModel};
@@ -58,7 +58,10 @@ impl Desk {
                 Err(error) => error,
             };
             let place = Place(error.path.clone());
-            let (what, hint) = explain(&error.kind);
+            if self.reread(&place, &error.kind) {
+                continue;
+            }
+            let (what, hint) = cures::explain(&place, &error.kind);
             self.problem(&place, what, hint);
             let attempt = self.unread.iter().filter(|unread| **unread == place).count();
             if !take_out(&mut self.merged.value, &place.0, attempt) {
@@ -70,6 +73,35 @@ impl Desk {
             }
         }
     }
+}
+
+impl Desk {
+    /// Reads a text that came from a variable as the number, or the true or false, that its place wants.
+    fn reread(&mut self, place: &Place, wrong: &Wrong) -> bool {
+        let Wrong::InvalidType(Actual::Str(text), expected) = wrong else { return false };
+        let text = text.trim();
+        let value: Option<Value> = match expected.as_str() {
+            "a boolean" => text.parse::<bool>().ok().map(Into::into),
+            "f32" | "f64" => text.parse::<f64>().ok().map(Into::into),
+            "u8" | "u16" | "u32" | "u64" | "usize" => text.parse::<i64>().ok().map(Into::into),
+            _ => None,
+        };
+        let from_variable = self.merged.replaced.iter().any(|(at, _)| at == place);
+        match (value, at_mut(&mut self.merged.value, &place.0)) {
+            (Some(Value::Bool(_, value)), Some(at)) if from_variable => *at = Value::Bool(at.tag(), value),
+            (Some(Value::Num(_, value)), Some(at)) if from_variable => *at = Value::Num(at.tag(), value),
+            _ => return false,
+        }
+        true
+    }
+}
+
+fn at_mut<'a>(value: &'a mut Value, path: &[String]) -> Option<&'a mut Value> {
+    path.iter().try_fold(value, |value, name| match value {
+        Value::Dict(_, fields) => fields.get_mut(name),
+        Value::Array(_, items) => items.get_mut(name.parse::<usize>().ok()?),
+        _ => None,
+    })
 }
 
 /// Resolves everything, or says everything that is wrong.
@@ -167,51 +199,10 @@ impl Desk {
 /// What to write instead: the nearest of the known names, and all of them.
 pub(super) fn meant(text: &str, known: &[&'static str]) -> String {
     let all = known.join(", ");
-    match nearest(text, known.iter().copied()) {
+    let begun = || known.iter().copied().find(|name| text.len() >= 3 && name.starts_with(text));
+    match nearest(text, known.iter().copied()).or_else(begun) {
         Some(name) => format!("did you mean `{name}`? known: {all}"),
         None => format!("known: {all}"),
-    }
-}
-
-/// A reader's error without the value it stumbled over, for that may be a key.
-fn explain(wrong: &Wrong) -> (String, Option<String>) {
-    match wrong {
-        Wrong::UnknownField(name, known) => {
-            (format!("there is no setting `{}` here", shown(name)), Some(meant(name, known)))
-        }
-        Wrong::InvalidType(found, expected) => (format!("this is {}", type_name(found)), Some(plainly(expected))),
-        Wrong::InvalidValue(found, expected) => {
-            (format!("this {} is out of range", type_name(found)), Some(plainly(expected)))
-        }
-        // Written by `shapes`, without values.
-        Wrong::Message(expected) => ("this cannot be read".to_owned(), Some(expected.clone())),
-        Wrong::ISizeOutOfRange(_) | Wrong::USizeOutOfRange(_) => ("this number is out of range".to_owned(), None),
-        Wrong::InvalidLength(..)
-        | Wrong::UnknownVariant(..)
-        | Wrong::MissingField(_)
-        | Wrong::DuplicateField(_)
-        | Wrong::Unsupported(_)
-        | Wrong::UnsupportedKey(..) => ("this cannot be read".to_owned(), None),
-    }
-}
-
-const fn type_name(found: &Actual) -> &'static str {
-    match found {
-        Actual::Bool(_) => "true or false",
-        Actual::Unsigned(_) | Actual::Signed(_) => "a whole number",
-        Actual::Float(_) => "a number with a fraction",
-        Actual::Char(_) | Actual::Str(_) => "a text",
-        Actual::Seq => "a list",
-        Actual::Map => "an object",
-        Actual::Unit | Actual::Option => "null",
-        Actual::Bytes(_)
-        | Actual::NewtypeStruct
-        | Actual::Enum
-        | Actual::UnitVariant
-        | Actual::NewtypeVariant
-        | Actual::TupleVariant
-        | Actual::StructVariant
-        | Actual::Other(_) => "something else",
     }
 }
 

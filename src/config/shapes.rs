@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::raw::RawLimits;
 
@@ -70,7 +70,15 @@ pub(super) trait Spelled: Sized {
 
     /// # Errors
     /// A text is no spelling of it.
-    fn from_text<E: Error>(text: &str) -> Result<Self, E>;
+    fn from_text<E: Error>(_text: &str) -> Result<Self, E> {
+        Err(E::invalid_type(Unexpected::Str(""), &Self::EXPECTED))
+    }
+
+    /// # Errors
+    /// Null is no spelling of it.
+    fn from_nothing<E: Error>() -> Result<Self, E> {
+        Err(E::invalid_type(Unexpected::Unit, &Self::EXPECTED))
+    }
 
     /// # Errors
     /// What does not fit.
@@ -79,7 +87,7 @@ pub(super) trait Spelled: Sized {
     /// # Errors
     /// What does not fit.
     fn from_list<'de, A: SeqAccess<'de>>(_list: A) -> Result<Self, A::Error> {
-        Err(A::Error::invalid_type(serde::de::Unexpected::Seq, &Self::EXPECTED))
+        Err(A::Error::invalid_type(Unexpected::Seq, &Self::EXPECTED))
     }
 }
 
@@ -94,6 +102,10 @@ impl<'de, T: Spelled> Visitor<'de> for Spelling<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         T::from_text(text)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<T, E> {
+        T::from_nothing()
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {

@@ -10,10 +10,10 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::discovery::{self, Found};
-use super::environment;
+use super::environment::{self, Broken};
 use super::formats::{Format, Kind, Node};
 use super::openclaw::{self, OpenClaw};
-use super::problem::{Place, Problem};
+use super::problem::{Place, Problem, shown, shown_variable};
 use super::variables::{Expander, Variables};
 
 /// A figment provider of one named part of the configuration.
@@ -51,6 +51,8 @@ pub(super) struct Merged {
     pub(super) value: Value,
     /// Variables that a key wants and the environment lacks, by the key's place.
     pub(super) absent: Vec<(Place, String)>,
+    /// The variables whose values stand in a place.
+    pub(super) replaced: Vec<(Place, String)>,
     /// The file as it stands.
     written: String,
     /// What was noticed and is not wrong.
@@ -70,20 +72,26 @@ impl Merged {
         let layer = file.map(|(name, text)| read_file(name, text, &mut problems)).unwrap_or_default();
         let mut warnings = Vec::new();
         let mut figment = Figment::from(Part { name: layer.name.clone(), dict: layer.dict.clone() });
-        for part in environment::overrides(variables, &layer.dict, &mut warnings) {
-            figment = figment.merge(Part { name: format!("environment variable {}", part.variable), dict: part.dict });
+        let (overrides, broken) = environment::overrides(variables, &layer.dict, &mut warnings);
+        for part in overrides {
+            figment = figment.merge(Part {
+                name: format!("environment variable {}", shown_variable(&part.variable)),
+                dict: part.dict,
+            });
         }
         let mut merged = Self {
             figment,
             file: layer,
             value: Dict::new().into(),
             absent: Vec::new(),
+            replaced: Vec::new(),
             written: file.map_or_else(String::new, |(_, text)| text.to_owned()),
             warnings,
             problems,
             settled: Vec::new(),
             openclaw: None,
         };
+        broken.into_iter().for_each(|broken| merged.unreadable(broken));
         merged.value = merged.whole();
         let variables = openclaw::prepare(&mut merged, variables);
         // What could not be read says nothing about what it leaves to us. OpenClaw's file names its keys in its own way.
@@ -94,6 +102,21 @@ impl Merged {
         }
         merged.expand(&variables, file.map(|(name, _)| name));
         merged
+    }
+
+    fn unreadable(&mut self, Broken { place, variable, flaw }: Broken) {
+        let hint = flaw.hint.unwrap_or_default();
+        self.problems.push(Problem {
+            path: place.to_string(),
+            source: format!("environment variable {}", shown_variable(&variable)),
+            line: None,
+            what: format!(
+                "what begins with a bracket is JSON5, and this is not: {} at column {}",
+                flaw.what, flaw.column
+            ),
+            hint: Some(format!("{hint}; for example '[\"one\",\"other\"]'")),
+        });
+        self.settled.push(place);
     }
 
     fn whole(&self) -> Value {
@@ -117,6 +140,7 @@ impl Merged {
                 self.join(found);
             }
         }
+        self.warnings.extend(discovery::addresses(variables, &written));
         let order = discovery::order().into_iter().map(|known| known.name.to_owned()).collect();
         self.file.order.insert("providers".to_owned(), order);
         let whole = self.whole();
@@ -232,6 +256,14 @@ impl Merged {
         key.len() >= 8 && self.written.contains(key)
     }
 
+    /// The variables whose values make a key, to be put before what is said of it; empty if there is none.
+    pub(super) fn variables_of(&self, place: &Place) -> String {
+        let inner = place.at("key");
+        let names = self.replaced.iter().filter(|(at, _)| at == place || *at == inner);
+        let names: Vec<_> = names.map(|(_, name)| shown(name)).collect();
+        if names.is_empty() { String::new() } else { format!("{}: ", names.join(", ")) }
+    }
+
     /// The names of a section's fields as the file has them, in file order; of the file itself without a section.
     pub(super) fn fields_of(&self, section: &str) -> &[String] {
         self.file.order.get(section).map_or(&[], Vec::as_slice)
@@ -250,8 +282,9 @@ impl Merged {
         let mut expander = Expander::new(variables, file);
         expander.expand(&mut value, &Place::default());
         self.value = value;
-        let Expander { flaws, absent, .. } = expander;
+        let Expander { flaws, absent, replaced, .. } = expander;
         self.absent = absent;
+        self.replaced = replaced;
         for (place, flaw) in flaws {
             let (what, hint) = flaw.told();
             self.note(&place, what, hint);
@@ -298,7 +331,9 @@ fn read_file(name: &str, text: &str, problems: &mut Vec<Problem>) -> FileLayer {
         layer.order.insert(section.clone(), names(inner));
         layer.order.extend(inner.fields().iter().map(|(part, inner)| (format!("{section}.{part}"), names(inner))));
     }
-    if let Value::Dict(_, dict) = node.into_value() {
+    if let Value::Dict(_, mut dict) = node.into_value() {
+        // A section whose lines are all commented out, as YAML reads it.
+        dict.retain(|name, value| !(environment::is_section(name) && matches!(value, Value::Empty(..))));
         layer.dict = dict;
     }
     layer

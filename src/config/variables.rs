@@ -63,20 +63,26 @@ pub(super) struct Expander<'a> {
     pub(super) flaws: Vec<(Place, Flaw)>,
     /// Variables that a key wants and the environment lacks, by the key's place.
     pub(super) absent: Vec<(Place, String)>,
+    /// The variables that stand in a place.
+    pub(super) replaced: Vec<(Place, String)>,
 }
 
 impl<'a> Expander<'a> {
     /// `file` is the configuration's own name.
     pub(super) fn new(variables: &'a Variables, file: Option<&str>) -> Self {
         let directory = file.and_then(|name| Path::new(name).parent()).map(Path::to_owned).unwrap_or_default();
-        Self { variables, directory, flaws: Vec::new(), absent: Vec::new() }
+        Self { variables, directory, flaws: Vec::new(), absent: Vec::new(), replaced: Vec::new() }
     }
 
     /// Replaces in every text; a key with an unset variable becomes empty and is noted in `absent`.
     pub(super) fn expand(&mut self, value: &mut Value, place: &Place) {
         match value {
             Value::String(_, text) => match self.text(text, is_secret(place)) {
-                Ok(Some(expanded)) => *text = expanded,
+                Ok(Some(expanded)) => {
+                    let names = text.split("${").skip(1).filter_map(|rest| rest.split(['}', ':']).next());
+                    self.replaced.extend(names.map(|name| (place.clone(), name.to_owned())));
+                    *text = expanded;
+                }
                 Ok(None) => {}
                 Err(flaw) => {
                     if let Flaw::File(_) = flaw {

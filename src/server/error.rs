@@ -97,8 +97,8 @@ impl ApiError {
     pub fn unknown_model(model: &str, unknown: &UnknownModel) -> Self {
         let model: String = model.chars().take(200).collect();
         let hint = match unknown.nearest.as_slice() {
-            [] => "GET /v1/models lists what there is".to_owned(),
-            names => format!("the nearest names are {}", names.join(", ")),
+            [] => "GET /v1/models lists what there is; a provider's own model is written provider/model".to_owned(),
+            names => format!("the nearest names are {} (a model is written provider/model)", names.join(", ")),
         };
         let mut error = Self::request(
             StatusCode::NOT_FOUND,
