@@ -35,7 +35,12 @@ pub(super) fn flaw(text: &str) -> Option<Flaw> {
     if lower.starts_with("file:") {
         return told("this is no key", "a file is named by `file:` in small letters and its path");
     }
-    if text.contains("${") || text.starts_with('$') || text.contains("{{") {
+    let other_ways = ["os.environ/", "env:", "env.", "process.env."];
+    if text.contains("${")
+        || text.starts_with('$')
+        || text.contains("{{")
+        || other_ways.iter().any(|way| text.starts_with(way))
+    {
         let hint = "write the key; a variable is written \"${NAME}\", and in the configuration file only";
         return told("a variable stands here that nothing has replaced", hint);
     }
@@ -98,6 +103,8 @@ mod tests {
             ("sk-${PART}", "replaced"),
             ("$OPENAI_API_KEY", "replaced"),
             ("{{OPENAI_API_KEY}}", "replaced"),
+            ("os.environ/OPENAI_API_KEY", "replaced"),
+            ("env:OPENAI_API_KEY", "replaced"),
             ("<your-key>", "placeholder"),
             ("sk-...", "placeholder"),
             ("YOUR_API_KEY", "placeholder"),
