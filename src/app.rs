@@ -364,6 +364,7 @@ const fn family(dialect: Dialect, vendor: Vendor) -> Family {
             | Vendor::Together
             | Vendor::Fireworks
             | Vendor::Vllm
+            | Vendor::Azure
             | Vendor::Other,
         ) => Family::OpenAi,
     }

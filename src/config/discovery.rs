@@ -54,7 +54,7 @@ pub(super) fn variable_names() -> Vec<&'static str> {
 
 /// The keys that the environment holds.
 pub(super) fn discover(variables: &Variables, warnings: &mut Vec<String>) -> Vec<Found> {
-    let served = order().into_iter().filter(|known| known.dialect.is_served());
+    let served = order().into_iter();
     let found: Vec<_> = served.filter_map(|known| keys_of(known, variables, warnings)).collect();
     for (name, meant) in misspelt(variables) {
         warnings.push(format!("{name} is the key of no provider that is known: did you mean {meant}?"));
@@ -200,7 +200,7 @@ fn misspelt_key(variables: &Variables, name: &str) -> Option<&'static str> {
 /// `providers` are those that variables of ours make.
 pub(super) fn addresses(variables: &Variables, providers: &Dict) -> Vec<String> {
     let mut warnings = Vec::new();
-    for known in BUILTINS.iter().filter(|known| known.dialect.is_served()) {
+    for known in BUILTINS.iter() {
         let stem = known.name.to_ascii_uppercase();
         let ours = matches!(providers.get(known.name), Some(Value::Dict(_, fields)) if fields.contains_key("base_url"));
         let names = ["BASE_URL", "API_BASE"].map(|ending| format!("{stem}_{ending}"));

@@ -108,14 +108,14 @@ impl Desk {
             keys.push(Key::none(common.headers));
         }
         let off = raw.disabled.unwrap_or(false) || keys.iter().all(|key| key.disabled);
-        let unserved = match (off, dialect.is_served() && why.is_none(), no_key) {
+        let unserved = match (off, why.is_none(), no_key) {
             (true, ..) => Some(Unserved::Disabled),
             (false, false, _) => Some(Unserved::Dialect),
             (false, true, true) => Some(Unserved::NoKey),
             (false, true, false) => None,
         };
         if unserved == Some(Unserved::Dialect) {
-            let why = why.unwrap_or_else(|| format!("{place}: the dialect `{}` is not served yet", dialect.name()));
+            let why = why.unwrap_or_else(|| format!("{place}: this provider cannot be asked"));
             self.warn(format!("{why}: its targets are skipped"));
         }
         let base_url = base_url?;

@@ -2,11 +2,16 @@
 //!
 //! Owns every fact about a vendor's bytes. Refuses to know sockets, slots or cooldowns.
 
+pub mod anthropic;
+pub mod bedrock;
+pub mod canonical;
 pub mod endpoint;
 pub mod error;
 pub mod hint;
 mod lax;
 pub mod media;
+pub mod members;
 pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod vendor;

@@ -1,3 +1,4 @@
-//! Incremental decoders of what frames a stream. Knows no vendor.
+//! Streams cut into frames.
 
+pub mod eventstream;
 pub mod sse;

@@ -47,7 +47,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const WIRING: &[&str] = &["app", "cli", "lib", "main"];
 
 /// The crates a room may name, where it may not name all of them.
-const CRATES: &[(&str, &[&str])] = &[("policy", &["smallvec"]), ("framing", &["bytes", "memchr"])];
+const CRATES: &[(&str, &[&str])] =
+    &[("policy", &["smallvec"]), ("framing", &["aws_smithy_eventstream", "aws_smithy_types", "bytes", "memchr"])];
 
 /// What `policy/` never names: no async, I/O, clock, randomness, logging or metrics.
 const IMPURE: &[&str] = &[

@@ -1,0 +1,8 @@
+//! Amazon Bedrock's Converse and ConverseStream.
+//!
+//! Owns every fact about their bytes as an upstream's. Refuses to know other dialects, signatures and frames: between them
+//! stands [`canonical`](super::canonical), `upstream/aws` signs, and `framing/eventstream` cuts.
+
+pub mod answer;
+pub mod reader;
+pub mod render;

@@ -1,0 +1,18 @@
+//! A whole answer: parsed, rendered.
+
+use crate::dialect::canonical::{Answer, Frame};
+use crate::dialect::openai_chat::response::Whole;
+
+/// Reads an answer.
+///
+/// # Errors
+/// It is an error, or no answer.
+pub fn parse(_body: &[u8], _frame: &Frame) -> Result<Answer, Whole> {
+    Ok(Answer::default())
+}
+
+/// Writes an answer.
+#[must_use]
+pub fn render(_answer: &Answer, _frame: &Frame) -> Vec<u8> {
+    Vec::new()
+}
