@@ -8,10 +8,12 @@ pub mod client;
 pub mod connector;
 pub mod exchange;
 mod media;
+mod outgoing;
 pub mod pool;
+mod refusal;
 pub mod route;
 
 pub use client::{Client, ClientSettings, Clients};
 pub use exchange::{Answer, Delivery, Exchange, Query, Reply};
-pub use pool::AnswerBody;
+pub use pool::{AnswerBody, StreamBody};
 pub use route::{Route, Routes};

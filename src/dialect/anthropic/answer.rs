@@ -9,6 +9,12 @@ pub fn inspect(_body: &[u8]) -> Whole {
     Whole::Error
 }
 
+/// Looks at the body of an answer to `count_tokens`.
+#[must_use]
+pub fn inspect_count(_body: &[u8]) -> Whole {
+    Whole::Error
+}
+
 /// Reads an answer.
 ///
 /// # Errors

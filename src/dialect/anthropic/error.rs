@@ -1,5 +1,7 @@
 //! Errors in Anthropic's shape.
 
+use serde_json::{Value, json};
+
 /// Anthropic's `error.type` for a status.
 #[must_use]
 pub const fn kind(status: u16) -> &'static str {
@@ -15,4 +17,14 @@ pub const fn kind(status: u16) -> &'static str {
         400..=499 => "invalid_request_error",
         _ => "api_error",
     }
+}
+
+/// An error's body.
+#[must_use]
+pub fn body(status: u16, message: &str, request_id: Option<&str>, attempts: &[Value]) -> Value {
+    let mut error = json!({ "type": kind(status), "message": message });
+    if !attempts.is_empty() {
+        error["attempts"] = attempts.into();
+    }
+    json!({ "type": "error", "error": error, "request_id": request_id })
 }
