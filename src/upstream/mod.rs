@@ -3,6 +3,7 @@
 //! Owns connections, credentials on the wire and the verdict on what came back. Refuses to know what is
 //! tried next: it answers with a reply or with a classified miss.
 
+pub mod aws;
 pub mod body;
 pub mod client;
 pub mod connector;
