@@ -1,21 +1,22 @@
 //! All wiring: a resolved configuration becomes a running gateway.
 //!
-//! Owns the order in which things are made, and is the only file that knows everyone. Decides nothing.
+//! Owns the order in which things are made; it and `app/slot.rs` are the only files that know everyone. Decides nothing.
+
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use tower::Layer;
 
 use crate::config::{self, Config, Dialect, Family as Vendor, UnknownModel, Unserved};
 use crate::dialect::openai_chat::request::ModelName;
 use crate::failover::{Clock, FailoverLayer, SharedLedger};
-use crate::policy::capability::{Abilities, Api, Apis, Lack};
+use crate::policy::capability::Lack;
 use crate::policy::chain::{Catalog, Chain, KeyEntry, Level, ProviderEntry};
-use crate::policy::classify::{Family, Override, Overrides};
+use crate::policy::classify::{Override, Overrides};
 use crate::policy::id::{EndpointId, KeyId, ProviderId, SlotId};
 use crate::policy::ledger::{Ledger, SlotInfo};
 use crate::policy::run::MAX_LEVELS;
@@ -25,11 +26,8 @@ use crate::server::{ServeOptions, State};
 use crate::stream::gate::GateLimits;
 use crate::telemetry::names::SlotName;
 use crate::telemetry::{Metrics, Names, Watch};
-use crate::upstream::route::{ByModel, Hidden};
+use crate::upstream::aws::Signer;
 use crate::upstream::{Client, ClientSettings, Clients, Exchange, Route, Routes};
-
-/// How the tokens begin that stand for a person's account instead of a key.
-const ANTHROPIC_OAUTH: &str = "sk-ant-oat";
 
 /// A gateway, ready to serve.
 pub struct Gateway {
@@ -237,7 +235,7 @@ impl<'a> Tables<'a> {
         }
         let run = &self.config.run;
         let mut abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
-        abilities = spoken(abilities, provider);
+        abilities = slot::spoken(abilities, provider);
         let patience = if abilities.reasoning == Some(true) { run.first_content_reasoning } else { run.first_content };
         let unserved = provider.unserved.map(|why| match why {
             Unserved::Dialect => Lack::Dialect,
@@ -302,14 +300,15 @@ impl<'a> Tables<'a> {
         self.routes.push(Route {
             provider: ProviderId(number(index)),
             client,
-            family: family(provider.dialect, provider.family),
+            family: slot::family(provider.dialect, provider.family),
             dialect: provider.dialect,
             vendor: provider.family,
             is_plain: provider.dialect == Dialect::OpenAiChat && provider.family == Vendor::Other,
-            addresses: Route::addresses(&base.prefix).map_err(because)?,
-            by_model: by_model(provider, base),
-            headers: Route::headers(&base.authority, &credential(provider, key), &extra),
-            hidden: Hidden::of(key.secret.as_ref(), &extra),
+            addresses: Route::addresses(&slot::prefix(provider, base)).map_err(because)?,
+            by_model: slot::by_model(provider, base),
+            signer: key.aws.as_ref().map(|access| Signer::new(slot::aws(access), self.clients[index].clone())),
+            headers: Route::headers(&base.authority, &slot::credential(provider, key), &extra),
+            hidden: slot::hidden(key, &extra),
             model: model.map(ModelName::new),
         });
         Ok(slot)
@@ -337,62 +336,6 @@ impl<'a> Tables<'a> {
     }
 }
 
-/// What follows from the dialect that a provider speaks.
-fn spoken(abilities: Abilities, provider: &config::Provider) -> Abilities {
-    let no = Some(false);
-    match provider.dialect {
-        Dialect::OpenAiChat => Abilities { apis: provider.endpoints.without(Api::CountTokens), ..abilities },
-        Dialect::Anthropic => Abilities {
-            apis: provider.endpoints.and(Apis::of(&[Api::Chat, Api::CountTokens])),
-            choices: no,
-            logprobs: no,
-            audio: no,
-            ..abilities
-        },
-        Dialect::Bedrock => Abilities {
-            apis: Apis::of(&[Api::Chat]),
-            choices: no,
-            logprobs: no,
-            audio: no,
-            image_urls: no,
-            ..abilities
-        },
-    }
-}
-
-/// What of a provider's address depends on the model.
-fn by_model(provider: &config::Provider, base: &config::BaseUrl) -> Option<ByModel> {
-    match provider.dialect {
-        Dialect::Bedrock => Some(ByModel::Converse(base.prefix.clone())),
-        Dialect::OpenAiChat | Dialect::Anthropic => None,
-    }
-}
-
-/// The headers that show a key, as each vendor wants it shown.
-fn credential(provider: &config::Provider, key: &config::Key) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if provider.dialect == Dialect::Anthropic {
-        headers.insert("anthropic-version", HeaderValue::from_static("2023-06-01"));
-    }
-    let Some(secret) = &key.secret else { return headers };
-    match provider.dialect {
-        Dialect::Anthropic if !secret.expose().starts_with(ANTHROPIC_OAUTH) => {
-            if let Ok(mut value) = HeaderValue::try_from(secret.expose()) {
-                value.set_sensitive(true);
-                headers.insert("x-api-key", value);
-            }
-        }
-        Dialect::Anthropic => {
-            headers.insert(AUTHORIZATION, secret.bearer().clone());
-            headers.insert("anthropic-beta", HeaderValue::from_static("oauth-2025-04-20"));
-        }
-        Dialect::OpenAiChat | Dialect::Bedrock => {
-            headers.insert(AUTHORIZATION, secret.bearer().clone());
-        }
-    }
-    headers
-}
-
 fn key_entry(key: &config::Key) -> KeyEntry {
     KeyEntry { name: key.name.clone(), allowed: key.models.clone().unwrap_or_default() }
 }
@@ -408,30 +351,6 @@ fn affinity(provider: &str, key: &str) -> u64 {
         .chain([b'@'])
         .chain(key.bytes())
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// Whose table of errors is read. Everything but the native dialects of others speaks like OpenAI here.
-const fn family(dialect: Dialect, vendor: Vendor) -> Family {
-    match (dialect, vendor) {
-        (Dialect::Bedrock, _) | (_, Vendor::Bedrock) => Family::Bedrock,
-        (Dialect::Anthropic, _) | (_, Vendor::Anthropic) => Family::Anthropic,
-        (Dialect::OpenAiChat, Vendor::Gemini) => Family::Gemini,
-        (Dialect::OpenAiChat, Vendor::Ollama) => Family::Ollama,
-        (
-            Dialect::OpenAiChat,
-            Vendor::OpenAi
-            | Vendor::OpenRouter
-            | Vendor::Xai
-            | Vendor::Groq
-            | Vendor::Mistral
-            | Vendor::DeepSeek
-            | Vendor::Together
-            | Vendor::Fireworks
-            | Vendor::Vllm
-            | Vendor::Azure
-            | Vendor::Other,
-        ) => Family::OpenAi,
-    }
 }
 
 fn overrides(config: &Config) -> Overrides {

@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tower::Service;
 
 use super::client::SendError;
-use super::outgoing::{Outgoing, prepare};
+use super::outgoing::{Outgoing, prepare, signed};
 use super::pool::{AnswerBody, StreamBody};
 use super::route::{Route, Routes, shows};
 use crate::clock::wall;
@@ -190,14 +190,23 @@ impl Service<Attempt<Arc<Query>>> for Exchange {
 impl Shared {
     async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
         let route = self.routes.of(attempt.slot);
-        let outgoing = prepare(route, attempt)?;
+        let mut outgoing = prepare(route, attempt)?;
+        // Boxed: few keys sign.
+        let credentials = match &route.signer {
+            None => None,
+            Some(_) => Box::pin(signed(route, &mut outgoing)).await?.map(Box::new),
+        };
         let response = route
             .client
             .send(|| outgoing.request(route, attempt))
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
-            return Err(Box::pin(self.refused(route, attempt, response)).await);
+            let miss = Box::pin(self.refused(route, attempt, response)).await;
+            if let (Some(signer), Some(credentials), Kind::Auth) = (&route.signer, &credentials, miss.failure.kind) {
+                signer.refuse(credentials);
+            }
+            return Err(miss);
         }
         if let Some(rest) = quota_rest(response.headers(), wall()) {
             let now = self.clock.now();

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use http_body::Body;
 
+use super::aws::{Credentials, Signable, Signer, sign};
 use super::body::RequestBody;
 use super::exchange::{Answer, Delivery, JSON, Query};
 use super::route::Route;
@@ -71,6 +72,38 @@ impl Outgoing {
                 *request.headers_mut() = ready.headers.clone();
                 request
             }
+        }
+    }
+}
+
+impl Ready {
+    /// Signs it with AWS's keys.
+    ///
+    /// # Errors
+    /// There are none that are valid now, or it is no request that could be sent.
+    async fn sign(&mut self, signer: &Signer) -> Result<Credentials, String> {
+        let credentials = signer.credentials().await.map_err(|why| why.to_string())?;
+        let host = self.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let path = self.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+        let headers = [("content-type", "application/json")];
+        let signable = Signable { method: &Method::POST, host, path, headers: &headers, body: &self.body };
+        let signed = sign(&credentials, signer.region(), &signable, wall()).map_err(|why| why.to_string())?;
+        self.headers.extend(signed);
+        Ok(credentials)
+    }
+}
+
+/// Signs what is sent, where that is needed. Gives back the keys, to be renewed should they be refused.
+///
+/// # Errors
+/// Nothing can be signed: the key is of no use now.
+pub(super) async fn signed(route: &Route, outgoing: &mut Outgoing) -> Result<Option<Credentials>, Miss<Answer>> {
+    let (Some(signer), Outgoing::Ready(ready)) = (&route.signer, outgoing) else { return Ok(None) };
+    match ready.sign(signer).await {
+        Ok(credentials) => Ok(Some(credentials)),
+        Err(why) => {
+            tracing::debug!(%why, "a request was not signed");
+            Err(Miss { failure: Failure::new(Kind::Auth), answer: None })
         }
     }
 }

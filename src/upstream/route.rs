@@ -16,6 +16,7 @@ use crate::policy::classify::Family;
 use crate::policy::id::{ProviderId, SlotId};
 use crate::secret::Secret;
 
+use super::aws::Signer;
 use super::client::Client;
 
 /// One slot on the wire.
@@ -37,6 +38,8 @@ pub struct Route {
     pub addresses: [Uri; ENDPOINTS],
     /// How paths are made where they name the model.
     pub by_model: Option<ByModel>,
+    /// Who signs each request, where a key alone is not enough.
+    pub signer: Option<Signer>,
     /// Sent with each request, the credential included.
     pub headers: HeaderMap,
     /// What must not be passed on if the vendor echoes it.
@@ -160,7 +163,7 @@ impl ByModel {
     /// Where a request for `model` goes.
     #[must_use]
     pub fn uri(&self, endpoint: Endpoint, stream: bool, model: &str) -> Option<Uri> {
-        let model = escaped(model);
+        let model = segment(model);
         let path = match self {
             Self::Converse(prefix) => {
                 let verb = if stream { "converse-stream" } else { "converse" };
@@ -176,9 +179,10 @@ impl ByModel {
     }
 }
 
-/// A model's name as one segment of a path: all but RFC 3986's unreserved letters as `%XX`.
+/// A model's name as one segment of a path: all but RFC 3986's unreserved letters as `%XX`, as AWS's own clients do. Ids
+/// hold colons, ARNs slashes as well.
 #[must_use]
-pub fn escaped(model: &str) -> String {
+pub fn segment(model: &str) -> String {
     let mut text = String::with_capacity(model.len() + 16);
     for byte in model.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
@@ -218,4 +222,23 @@ impl Routes {
 pub fn shows<'a>(value: &HeaderValue, mut secrets: impl Iterator<Item = &'a str>) -> bool {
     // Shorter ones are words of any text (see `dialect::error::redact`).
     secrets.any(|secret| secret.len() >= 6 && memchr::memmem::find(value.as_bytes(), secret.as_bytes()).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_models_id_is_one_segment_of_the_path() {
+        for (model, path) in [
+            ("amazon.nova-lite-v1:0", "amazon.nova-lite-v1%3A0"),
+            ("arn:aws:bedrock:eu-west-1:1:p/x", "arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ap%2Fx"),
+            ("../a?b#c%20", "..%2Fa%3Fb%23c%2520"),
+            ("ü", "%C3%BC"),
+            ("a_b~c-d.e", "a_b~c-d.e"),
+        ] {
+            assert_eq!(segment(model), path);
+            assert!(format!("/model/{path}/converse").parse::<http::uri::PathAndQuery>().is_ok());
+        }
+    }
 }

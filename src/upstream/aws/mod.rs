@@ -10,6 +10,6 @@ mod signer;
 mod source;
 
 pub use aws_credential_types::Credentials;
-pub use sign::{Signable, Unsignable, model_path, sign};
+pub use sign::{Signable, Unsignable, sign};
 pub use signer::{NoCredentials, Signer};
 pub use source::{AwsAccess, AwsSource};

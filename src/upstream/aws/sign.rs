@@ -1,6 +1,6 @@
-//! The signature of a request (SigV4), and the path that names a model.
+//! The signature of a request (SigV4).
 //!
-//! Owns what is signed and how a model's id stands in a path. Pure: the time is an argument.
+//! Owns what is signed. Pure: the time is an argument.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -90,31 +90,12 @@ fn digest(body: &[Bytes]) -> String {
     hash.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// `/model/{id}`, to which `/converse` or `/converse-stream` is appended. Ids hold colons, ARNs slashes as well: all but
-/// RFC 3986's unreserved characters is encoded, as AWS's own clients do.
-#[must_use]
-pub fn model_path(model: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut path = String::with_capacity("/model/".len() + model.len() + 16);
-    path.push_str("/model/");
-    for byte in model.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            path.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                path.push(DIGITS.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit)));
-            }
-        }
-    }
-    path
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::upstream::route::segment;
 
     /// 2026-01-02T03:04:05Z.
     const NOW: u64 = 1_767_323_045;
@@ -183,7 +164,7 @@ mod tests {
                 signature: "fa077deabc393bbd969c256edabf6505b4d940e6281ab4b1282ecd53860cecb0",
             },
         ] {
-            let path = format!("{}/{}", model_path(vector.model), vector.operation);
+            let path = format!("/model/{}/{}", segment(vector.model), vector.operation);
             let body: Vec<_> = vector.body.iter().map(|slice| Bytes::from_static(slice.as_bytes())).collect();
             let headers = [("content-type", "application/json")];
             let request =
@@ -200,20 +181,6 @@ mod tests {
             assert_eq!(header(&signed, "x-amz-date").as_deref(), Some("20260102T030405Z"));
             assert_eq!(header(&signed, "x-amz-security-token").as_deref(), vector.token);
             assert_eq!(signed.len(), 2 + usize::from(vector.token.is_some()));
-        }
-    }
-
-    #[test]
-    fn a_models_id_is_one_segment_of_the_path() {
-        for (model, path) in [
-            ("amazon.nova-lite-v1:0", "/model/amazon.nova-lite-v1%3A0"),
-            ("arn:aws:bedrock:eu-west-1:1:p/x", "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ap%2Fx"),
-            ("../a?b#c%20", "/model/..%2Fa%3Fb%23c%2520"),
-            ("ü", "/model/%C3%BC"),
-            ("a_b~c-d.e", "/model/a_b~c-d.e"),
-        ] {
-            assert_eq!(model_path(model), path);
-            assert!(format!("{path}/converse").parse::<http::uri::PathAndQuery>().is_ok());
         }
     }
 
