@@ -19,7 +19,8 @@ pub const fn kind(status: u16) -> &'static str {
     }
 }
 
-/// An error's body.
+/// An error's body. `attempts` tells what was tried, if anything was; clients of Anthropic pass over it. The message is for the
+/// client: nothing of a vendor's text belongs in it unredacted.
 #[must_use]
 pub fn body(status: u16, message: &str, request_id: Option<&str>, attempts: &[Value]) -> Value {
     let mut error = json!({ "type": kind(status), "message": message });
@@ -27,4 +28,22 @@ pub fn body(status: u16, message: &str, request_id: Option<&str>, attempts: &[Va
         error["attempts"] = attempts.into();
     }
     json!({ "type": "error", "error": error, "request_id": request_id })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_has_anthropics_shape_and_lists_what_was_tried() {
+        let plain =
+            json!({ "type": "error", "error": { "type": "overloaded_error", "message": "no" }, "request_id": null });
+        assert_eq!(body(529, "no", None, &[]), plain);
+        let told = body(429, "no", Some("req_1"), &[json!({ "target": "a/b" })]);
+        assert_eq!(told["request_id"], "req_1");
+        assert_eq!(
+            told["error"],
+            json!({ "type": "rate_limit_error", "message": "no", "attempts": [{ "target": "a/b" }] })
+        );
+    }
 }
