@@ -113,12 +113,6 @@ struct BlockFields<'a> {
     input: Option<&'a RawValue>,
 }
 
-/// Looks at the body of an answer to `count_tokens`.
-#[must_use]
-pub fn inspect_count(_body: &[u8]) -> Whole {
-    Whole::Error
-}
-
 /// Reads an answer.
 ///
 /// # Errors
