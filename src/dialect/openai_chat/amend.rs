@@ -41,7 +41,7 @@ const FOREIGN: &[&str] = &[
 ];
 
 static STRICT: Marks = LazyLock::new(|| finders(FOREIGN));
-/// What models that think, and xAI's, may refuse besides.
+/// What OpenAI's models that think may refuse besides.
 static SAMPLING: Marks = LazyLock::new(|| {
     finders(&[
         "\"max_tokens\"",
@@ -51,15 +51,14 @@ static SAMPLING: Marks = LazyLock::new(|| {
         "\"logit_bias\"",
         "\"stop\"",
         "\"parallel_tool_calls\"",
-        "\"reasoning_effort\"",
     ])
 });
+static XAI: Marks = LazyLock::new(|| finders(&["_penalty\"", "\"stop\"", "\"reasoning_effort\""]));
 static GROQ: Marks = LazyLock::new(|| finders(&["\"name\"", "null", "\"store\"", "\"logit_bias\""]));
 static GEMINI: Marks =
     LazyLock::new(|| finders(&["\"tool_calls\"", "\"store\"", "\"metadata\"", "\"frequency_penalty\""]));
-static DEEPSEEK: Marks = LazyLock::new(|| {
-    finders(&["\"tool_calls\"", "\"tool_choice\"", "\"developer\"", "\"max_completion_tokens\""])
-});
+static DEEPSEEK: Marks =
+    LazyLock::new(|| finders(&["\"tool_calls\"", "\"tool_choice\"", "\"developer\"", "\"max_completion_tokens\""]));
 static OLLAMA: Marks = LazyLock::new(|| finders(&["\"developer\"", "\"max_completion_tokens\""]));
 static FIREWORKS: Marks = LazyLock::new(|| {
     finders(&["\"reasoning_details\"", "\"thinking_blocks\"", "\"provider_specific_fields\"", "\"cache_control\""])
@@ -69,23 +68,18 @@ static FIREWORKS: Marks = LazyLock::new(|| {
 fn is_suspect(body: &[u8], profile: &Profile<'_>) -> bool {
     let any = |marks: &Marks| marks.iter().any(|mark| mark.find(body).is_some());
     match profile.vendor {
-        Vendor::OpenAi | Vendor::Azure => {
-            any(&STRICT) || (profile.abilities.reasoning == Some(true) && any(&SAMPLING))
-        }
+        Vendor::OpenAi | Vendor::Azure => any(&STRICT) || (profile.abilities.reasoning == Some(true) && any(&SAMPLING)),
         Vendor::Groq => any(&STRICT) || any(&GROQ),
         Vendor::Gemini => any(&STRICT) || any(&GEMINI),
-        Vendor::Xai => any(&SAMPLING),
+        Vendor::Xai => any(&XAI),
         Vendor::DeepSeek => any(&DEEPSEEK),
         Vendor::Ollama => any(&OLLAMA),
         Vendor::Fireworks => any(&FIREWORKS),
         // So much of OpenAI's is refused there that looking for it costs more than reading.
         Vendor::Mistral => true,
-        Vendor::OpenRouter
-        | Vendor::Together
-        | Vendor::Vllm
-        | Vendor::Anthropic
-        | Vendor::Bedrock
-        | Vendor::Other => false,
+        Vendor::OpenRouter | Vendor::Together | Vendor::Vllm | Vendor::Anthropic | Vendor::Bedrock | Vendor::Other => {
+            false
+        }
     }
 }
 
@@ -212,6 +206,11 @@ fn is_one(json: &str) -> bool {
 /// Fields that are other vendors' own. OpenRouter's `reasoning` and Anthropic's `thinking` say how much is thought, which
 /// `reasoning_effort` says here.
 fn foreign(members: &mut Members<'_>, profile: &Profile<'_>, change: &mut Change) {
+    // Nobody asked for thought, and nobody gives it.
+    let off = members.get("thinking").and_then(|value| Members::read(value.get()));
+    if off.is_some_and(|value| wire::text(value.get("type")).as_deref() == Some("disabled")) {
+        change.made |= members.remove("thinking").is_some();
+    }
     let mut effort = None;
     for (field, budget) in [("thinking", "budget_tokens"), ("reasoning", "max_tokens")] {
         let Some(value) = members.get(field).filter(|value| value.get() != "null") else { continue };
@@ -247,9 +246,9 @@ fn deepseek_choice(members: &mut Members<'_>, change: &mut Change) {
     let free = ["null", "\"auto\"", "\"none\""];
     let forced = members.get("tool_choice").is_some_and(|choice| !free.contains(&choice.get()));
     let thinking = members.get("thinking").filter(|value| value.get() != "null");
-    let kind = thinking.and_then(|value| Members::read(value.get())).and_then(|value| {
-        wire::text(value.get("type")).map(String::from)
-    });
+    let kind = thinking
+        .and_then(|value| Members::read(value.get()))
+        .and_then(|value| wire::text(value.get("type")).map(String::from));
     if !forced || kind.as_deref() == Some("disabled") {
         return;
     }

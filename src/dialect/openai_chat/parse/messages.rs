@@ -21,7 +21,7 @@ pub(super) fn read(body: &Object<'_>, request: &mut Request) -> Result<(), BadRe
         let message = "`messages` is empty: it must have at least one message";
         return Err(BadRequest::new(message, Some("messages"), "empty_array"));
     }
-    let mut talk = Talk { request, nameless: VecDeque::new() };
+    let mut talk = Talk { request, nameless: VecDeque::new(), named: 0 };
     for message in &messages {
         talk.message(message)?;
     }
@@ -36,6 +36,8 @@ struct Talk<'r> {
     request: &'r mut Request,
     /// Calls that their vendor gave no id (Gemini's empty ones, the old functions): the id they got here, and the tool.
     nameless: VecDeque<(String, String)>,
+    /// How many ids were given here.
+    named: usize,
 }
 
 impl Talk<'_> {
@@ -77,11 +79,9 @@ impl Talk<'_> {
                 Part::Image(_) => note(self.request, "messages.content", "image_url"),
                 Part::Document(_) => note(self.request, "messages.content", "file"),
                 Part::Audio { .. } => note(self.request, "messages.content", "input_audio"),
-                Part::Refusal(_)
-                | Part::Call(_)
-                | Part::Result(_)
-                | Part::Thinking { .. }
-                | Part::Redacted { .. } => note(self.request, "messages.content", "other"),
+                Part::Refusal(_) | Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted { .. } => {
+                    note(self.request, "messages.content", "other")
+                }
             }
         }
         Ok(())
@@ -97,15 +97,17 @@ impl Talk<'_> {
         if let Some(content) = message.get("content") {
             let said = parts::read(&content, self.request)?;
             // An empty text beside calls is how some vendors say null.
-            parts.extend(said.into_iter().filter(|part| !matches!(part, Part::Text(Text { text, .. }) if text.is_empty())));
+            parts.extend(
+                said.into_iter().filter(|part| !matches!(part, Part::Text(Text { text, .. }) if text.is_empty())),
+            );
         }
         if let Some(refusal) = message.text("refusal")?.filter(|refusal| !refusal.is_empty()) {
             parts.push(Part::Refusal(refusal));
         }
         for mut call in history::calls(message, &thoughts)? {
             if call.id.is_empty() {
-                let before = self.request.turns.iter().map(|turn| turn.parts.len()).sum::<usize>();
-                call.id = format!("call_{before}_{}", parts.len());
+                self.named += 1;
+                call.id = format!("call_{}", self.named);
                 self.nameless.push_back((call.id.clone(), call.name.clone()));
             }
             parts.push(Part::Call(call));
