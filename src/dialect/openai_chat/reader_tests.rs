@@ -1,3 +1,5 @@
+//! Tests of [`reader`](super).
+
 use super::*;
 
 fn frame() -> Frame {

@@ -1,3 +1,5 @@
+//! Tests of [`writer`](super).
+
 use std::borrow::Cow;
 
 use bytes::Bytes;

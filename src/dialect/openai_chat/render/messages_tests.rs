@@ -1,3 +1,5 @@
+//! Tests of [`messages`](super).
+
 use serde_json::{Value, json};
 
 use super::super::tests::{assistant, call, file, picture, png, render, result, talk, text, try_render, user};
