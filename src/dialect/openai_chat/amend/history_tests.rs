@@ -12,6 +12,74 @@ fn message(vendor: Vendor, model: &str, before: &str) -> (String, Vec<String>) {
     (message.unwrap_or_else(|| panic!("{body}")).to_owned(), dropped)
 }
 
+/// A vendor, a message before and behind, what is lost.
+type Case = (Vendor, &'static str, &'static str, &'static [&'static str]);
+
+const MESSAGES: &[Case] = &[
+    (
+        Vendor::Fireworks,
+        r#"{"role":"assistant","content":"x","reasoning_content":"a","thinking_blocks":[{}]}"#,
+        r#"{"role":"assistant","content":"x","reasoning_content":"a"}"#,
+        &["messages.thinking_blocks"],
+    ),
+    (
+        Vendor::OpenAi,
+        r#"{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}"#,
+        r#"{"role":"user","content":[{"type":"text","text":"a"}]}"#,
+        &["cache_control"],
+    ),
+    (
+        Vendor::OpenAi,
+        r#"{"role":"user","content":"a","cache_control":{"type":"ephemeral"}}"#,
+        r#"{"role":"user","content":"a"}"#,
+        &["cache_control"],
+    ),
+    (
+        Vendor::OpenAi,
+        r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
+        r#"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
+        &["messages.content.thinking"],
+    ),
+    (
+        Vendor::Mistral,
+        r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
+        r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
+        &[],
+    ),
+    (
+        Vendor::OpenAi,
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","extra_content":{"google":{}},"function":{"name":"f"}}]}"#,
+        r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f"}}]}"#,
+        &["messages.tool_calls.extra_content"],
+    ),
+    (
+        Vendor::OpenAi,
+        r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
+        r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
+        &[],
+    ),
+    (
+        Vendor::Groq,
+        r#"{"role":"user","content":"a","name":"n"}"#,
+        r#"{"role":"user","content":"a"}"#,
+        &["messages.name"],
+    ),
+    (
+        Vendor::Groq,
+        r#"{"role":"assistant","content":"a","refusal":null,"annotations":[]}"#,
+        r#"{"role":"assistant","content":"a"}"#,
+        &[],
+    ),
+    (
+        Vendor::Mistral,
+        r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
+        r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
+        &[],
+    ),
+    (Vendor::DeepSeek, r#"{"role":"developer","content":"a"}"#, r#"{"role":"system","content":"a"}"#, &[]),
+    (Vendor::OpenAi, r#"{"role":"developer","content":"a"}"#, r#"{"role":"developer","content":"a"}"#, &[]),
+];
+
 #[test]
 fn what_another_vendor_left_in_a_message() {
     let claude = r#"{"role":"assistant","content":"x","reasoning_content":"a","reasoning_details":[{}],"thinking_blocks":[{}],"x":1.50}"#;
@@ -26,71 +94,7 @@ fn what_another_vendor_left_in_a_message() {
     for vendor in [Vendor::OpenRouter, Vendor::DeepSeek, Vendor::Vllm, Vendor::Xai, Vendor::Other] {
         assert_eq!(message(vendor, "m", claude), (claude.to_owned(), vec![]), "{vendor:?}");
     }
-    let cases: [(Vendor, &str, &str, &[&str]); 12] = [
-        (
-            Vendor::Fireworks,
-            r#"{"role":"assistant","content":"x","reasoning_content":"a","thinking_blocks":[{}]}"#,
-            r#"{"role":"assistant","content":"x","reasoning_content":"a"}"#,
-            &["messages.thinking_blocks"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}"#,
-            r#"{"role":"user","content":[{"type":"text","text":"a"}]}"#,
-            &["cache_control"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":"a","cache_control":{"type":"ephemeral"}}"#,
-            r#"{"role":"user","content":"a"}"#,
-            &["cache_control"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            r#"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
-            &["messages.content.thinking"],
-        ),
-        (
-            Vendor::Mistral,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            &[],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","extra_content":{"google":{}},"function":{"name":"f"}}]}"#,
-            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f"}}]}"#,
-            &["messages.tool_calls.extra_content"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
-            r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
-            &[],
-        ),
-        (
-            Vendor::Groq,
-            r#"{"role":"user","content":"a","name":"n"}"#,
-            r#"{"role":"user","content":"a"}"#,
-            &["messages.name"],
-        ),
-        (
-            Vendor::Groq,
-            r#"{"role":"assistant","content":"a","refusal":null,"annotations":[]}"#,
-            r#"{"role":"assistant","content":"a"}"#,
-            &[],
-        ),
-        (
-            Vendor::Mistral,
-            r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
-            r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
-            &[],
-        ),
-        (Vendor::DeepSeek, r#"{"role":"developer","content":"a"}"#, r#"{"role":"system","content":"a"}"#, &[]),
-        (Vendor::OpenAi, r#"{"role":"developer","content":"a"}"#, r#"{"role":"developer","content":"a"}"#, &[]),
-    ];
-    for (vendor, before, behind, lost) in cases {
+    for (vendor, before, behind, lost) in MESSAGES.iter().copied() {
         assert_eq!(
             message(vendor, "m", before),
             (behind.to_owned(), lost.iter().map(|name| (*name).to_owned()).collect()),

@@ -6,7 +6,6 @@ use super::super::tests::{assistant, call, file, picture, png, render, result, t
 use super::*;
 use crate::dialect::canonical::{Source, Text};
 use crate::dialect::openai_chat::{parse, render as chat};
-use crate::dialect::vendor::Vendor;
 use crate::policy::capability::Abilities;
 
 const ALL: [Vendor; 15] = [
