@@ -20,6 +20,7 @@ mod cli_status;
 mod cli_tools;
 mod config;
 mod config_accounts;
+mod config_credentials;
 mod config_cures;
 mod config_environment;
 mod config_files;
