@@ -1,0 +1,91 @@
+//! Whom requests are written for in these tests, and what such a target cannot be told.
+
+use backstop::dialect::canonical::ids::Rule;
+use backstop::dialect::canonical::{Cannot, Profile, Rendered, Request};
+use backstop::dialect::openai_chat::request::BadRequest;
+use backstop::dialect::vendor::Vendor;
+use backstop::dialect::{anthropic, bedrock, openai_chat};
+use backstop::policy::capability::Abilities;
+
+use super::asked::{Asked, Choice, Piece};
+use super::Wire;
+
+/// A model at a vendor.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Target {
+    pub(super) wire: Wire,
+    pub(super) vendor: Vendor,
+    pub(super) model: &'static str,
+}
+
+pub(super) const CLAUDE: Target =
+    Target { wire: Wire::Messages, vendor: Vendor::Anthropic, model: "claude-sonnet-4-20250514" };
+pub(super) const BEDROCK_CLAUDE: Target =
+    Target { wire: Wire::Converse, vendor: Vendor::Bedrock, model: "us.anthropic.claude-sonnet-4-20250514-v1:0" };
+pub(super) const OPENAI: Target = Target { wire: Wire::Chat, vendor: Vendor::OpenAi, model: "gpt-4o" };
+pub(super) const MISTRAL: Target = Target { wire: Wire::Chat, vendor: Vendor::Mistral, model: "mistral-large-latest" };
+pub(super) const DEEPSEEK: Target = Target { wire: Wire::Chat, vendor: Vendor::DeepSeek, model: "deepseek-chat" };
+pub(super) const GEMINI: Target = Target { wire: Wire::Chat, vendor: Vendor::Gemini, model: "gemini-3-pro-preview" };
+
+/// One of each way to be written.
+pub(super) const ALL: [Target; 10] = [
+    CLAUDE,
+    BEDROCK_CLAUDE,
+    Target { wire: Wire::Converse, vendor: Vendor::Bedrock, model: "amazon.nova-lite-v1:0" },
+    OPENAI,
+    MISTRAL,
+    DEEPSEEK,
+    GEMINI,
+    Target { wire: Wire::Chat, vendor: Vendor::Groq, model: "llama-3.3-70b-versatile" },
+    Target { wire: Wire::Chat, vendor: Vendor::Xai, model: "grok-4" },
+    Target { wire: Wire::Chat, vendor: Vendor::OpenRouter, model: "anthropic/claude-3.5-sonnet" },
+];
+
+pub(super) fn parse(wire: Wire, body: &[u8]) -> Result<Request, BadRequest> {
+    match wire {
+        Wire::Chat => openai_chat::parse::request(body),
+        Wire::Messages => anthropic::parse::request(body),
+        Wire::Converse => panic!("nobody sends Converse to the gateway"),
+    }
+}
+
+impl Target {
+    pub(super) fn render(self, request: &Request) -> Result<Rendered, Cannot> {
+        let abilities = Abilities::default();
+        let profile = Profile { model: self.model, vendor: self.vendor, abilities: &abilities };
+        match self.wire {
+            Wire::Chat => openai_chat::render::request(request, &profile),
+            Wire::Messages => anthropic::render::request(request, &profile),
+            Wire::Converse => bedrock::render::request(request, &profile),
+        }
+    }
+
+    pub(super) const fn rule(self) -> Rule {
+        match (self.wire, self.vendor) {
+            (Wire::Messages, _) => Rule::Anthropic,
+            (Wire::Converse, _) => Rule::Bedrock,
+            (Wire::Chat, Vendor::Mistral) => Rule::Mistral,
+            (Wire::Chat, _) => Rule::Any,
+        }
+    }
+
+    /// What of a request this target can be told.
+    pub(super) fn told(self, mut asked: Asked) -> Asked {
+        asked.fit_ids(self.rule());
+        match self.wire {
+            Wire::Chat => {
+                asked.keep(|piece| !matches!(piece, Piece::Thinking { .. } | Piece::Redacted(_)));
+                asked.top_k = None;
+            }
+            Wire::Messages | Wire::Converse => {
+                asked.keep(|piece| !matches!(piece, Piece::Thinking { signature: None, .. } | Piece::Audio));
+                asked.temperature = asked.temperature.map(|temperature| temperature.min(1.0));
+            }
+        }
+        if self.wire == Wire::Converse && asked.choice == Choice::Never {
+            asked.choice = Choice::Auto;
+            asked.tools.clear();
+        }
+        asked
+    }
+}
