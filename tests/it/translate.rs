@@ -9,6 +9,7 @@
 
 mod answers;
 mod asked;
+mod own;
 mod pairs;
 mod plain_asked;
 mod plain_said;

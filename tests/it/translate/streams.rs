@@ -128,6 +128,15 @@ pub(super) fn carried(wire: Wire, events: &[Value], heard: &Heard, who: &str) {
     }
 }
 
+/// A stream that the vendor breaks off with an error: the last thing heard, and nothing looks whole.
+pub(super) fn failed(heard: &Heard, who: &str) {
+    assert!(matches!(heard.events.last(), Some(Event::Error(_))), "{who}: {:?}", heard.events);
+    lawful(&heard.events).unwrap_or_else(|why| panic!("{who}: {why}"));
+    for front in Front::ALL {
+        assert!(!looks_whole(front, heard), "{who} looks whole in {front:?}");
+    }
+}
+
 /// The events of a Converse stream as JSON, by botocore's names.
 fn json_events(wire: Wire, stream: &[u8]) -> Vec<Value> {
     if wire != Wire::Converse {
@@ -150,11 +159,7 @@ fn every_recorded_stream_means_the_same_in_every_dialect() {
         let heard = through::stream(exchange.wire, std::iter::once(exchange.response.as_slice()));
         let error = EXCEPTIONS.iter().any(|(id, instead, _)| *id == exchange.id && *instead == Instead::Error);
         if error {
-            assert!(matches!(heard.events.last(), Some(Event::Error(_))), "{}: {:?}", exchange.id, heard.events);
-            lawful(&heard.events).unwrap_or_else(|why| panic!("{}: {why}", exchange.id));
-            for front in Front::ALL {
-                assert!(!looks_whole(front, &heard), "{} looks whole in {front:?}", exchange.id);
-            }
+            failed(&heard, &exchange.id);
         } else {
             carried(exchange.wire, &json_events(exchange.wire, &exchange.response), &heard, &exchange.id);
         }

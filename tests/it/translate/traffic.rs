@@ -9,7 +9,6 @@ use super::Wire;
 /// One recorded exchange.
 pub(super) struct Exchange {
     pub(super) id: String,
-    pub(super) provider: String,
     pub(super) wire: Wire,
     pub(super) stream: bool,
     pub(super) status: u64,
@@ -64,7 +63,6 @@ fn exchange(root: &std::path::Path, entry: &Value) -> Option<Exchange> {
     };
     Some(Exchange {
         id: entry["id"].as_str()?.to_owned(),
-        provider: entry["provider"].as_str()?.to_owned(),
         wire,
         stream: entry["stream"].as_bool()?,
         status: entry["status"].as_u64()?,
