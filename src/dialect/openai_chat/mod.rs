@@ -15,4 +15,7 @@ pub mod response;
 pub(in crate::dialect) mod shape;
 pub(in crate::dialect) mod splice;
 pub mod stream;
+mod vendors;
+mod wire;
 pub mod writer;
+mod written;

@@ -38,7 +38,7 @@ impl BadRequest {
         Self { message: message.into(), param, code }
     }
 
-    fn json(message: impl Into<String>) -> Self {
+    pub(in crate::dialect) fn json(message: impl Into<String>) -> Self {
         Self::new(message, None, "invalid_json")
     }
 
