@@ -16,7 +16,7 @@ import referencing.jsonschema
 import yaml
 
 # What other vendors add to OpenAI's shape and clients read: reasoning, and Gemini's signature of a call.
-ADDED = {"reasoning_content", "extra_content"}
+ADDED = {"reasoning_content", "reasoning_details", "extra_content"}
 
 STREAM_EVENT = pydantic.TypeAdapter(anthropic.types.RawMessageStreamEvent)
 

@@ -72,7 +72,8 @@ struct Chunk<'a> {
 impl Chunk<'_> {
     fn is_error(&self) -> bool {
         let choice = self.choices.as_ref().map(|first| &first.0);
-        let failed = |choice: &Choice<'_>| choice.error.is_full() || choice.finish_reason.is_some_and(is_the_word_error);
+        let failed =
+            |choice: &Choice<'_>| choice.error.is_full() || choice.finish_reason.is_some_and(is_the_word_error);
         self.error.is_full()
             || self.object == Weight::TheWordError
             || self.r#type == Weight::TheWordError

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Wire;
 use super::asked::{Asked, Choice, Offered, Piece, Place, Who};
+use super::plain_said::signs;
 use super::said::{Called, input};
 use super::traffic::base64;
 
@@ -177,7 +178,7 @@ fn messages_part(block: &Value) -> Option<Piece> {
             error: block["is_error"] == true,
         }),
         "thinking" => {
-            let signature = block["signature"].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+            let signature = block["signature"].as_str().filter(|text| signs(text)).map(str::to_owned);
             Some(Piece::Thinking { text: text(&block["thinking"]), signature })
         }
         "redacted_thinking" => Some(Piece::Redacted(text(&block["data"]))),

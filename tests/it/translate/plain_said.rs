@@ -57,6 +57,18 @@ fn chat(answer: &Value) -> Said {
     }
     let spelled = ["reasoning_content", "reasoning"].map(|name| text(&message[name]));
     said.thinking.push_str(spelled.iter().find(|text| !text.is_empty()).map_or("", String::as_str));
+    let told = !said.thinking.is_empty();
+    for detail in message["reasoning_details"].as_array().into_iter().flatten() {
+        let claudes = detail["format"].as_str().is_none_or(|format| format == "anthropic-claude-v1");
+        match detail["type"].as_str() {
+            Some("reasoning.text" | "reasoning.summary") if !told => {
+                said.thinking.extend(["text", "summary"].map(|name| text(&detail[name])));
+            }
+            Some("reasoning.encrypted") if claudes => said.redacted.push(text(&detail["data"])),
+            _ => {}
+        }
+        said.signatures.extend(detail["signature"].as_str().filter(|_| claudes).map(str::to_owned));
+    }
     for call in message["tool_calls"].as_array().into_iter().flatten() {
         let function = &call["function"];
         let arguments = input(&text(&function["arguments"]));
@@ -66,6 +78,9 @@ fn chat(answer: &Value) -> Said {
         Some("length") => Stop::Length,
         Some("tool_calls" | "function_call") => Stop::Tools,
         Some("content_filter") => Stop::Filtered,
+        // Some vendors say "stop" whatever came.
+        _ if !said.calls.is_empty() => Stop::Tools,
+        _ if !said.refusal.is_empty() => Stop::Filtered,
         _ => Stop::End,
     };
     let usage = if answer["usage"].is_object() { &answer["usage"] } else { &answer["x_groq"]["usage"] };
@@ -76,19 +91,22 @@ fn chat(answer: &Value) -> Said {
 fn chat_usage(usage: &Value) -> Usage {
     let (input, output) = (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]));
     // xAI and Gemini leave reasoning out of the answer's tokens, and count it in the sum.
-    let rest = number(&usage["total_tokens"]).saturating_sub(input);
+    let unsaid = number(&usage["total_tokens"]).saturating_sub(input + output);
+    let prompt = &usage["prompt_tokens_details"];
     Usage {
         input,
-        cache_read: number(&usage["prompt_tokens_details"]["cached_tokens"]),
-        cache_write: number(&usage["prompt_tokens_details"]["cache_write_tokens"]),
-        output: output.max(rest),
-        reasoning: number(&usage["completion_tokens_details"]["reasoning_tokens"]),
+        // One of Azure's models counts more from the cache than there was.
+        cache_read: number(&prompt["cached_tokens"]).min(input),
+        cache_write: number(&prompt["cache_write_tokens"]),
+        output: output + unsaid,
+        reasoning: number(&usage["completion_tokens_details"]["reasoning_tokens"]).max(unsaid),
     }
 }
 
 fn chat_stream(events: &[Value]) -> Value {
     let mut message = Map::new();
     let mut calls: Vec<Value> = Vec::new();
+    let mut details: Vec<Value> = Vec::new();
     let mut finish = Value::Null;
     let mut usage = Value::Null;
     for event in events {
@@ -103,6 +121,7 @@ fn chat_stream(events: &[Value]) -> Value {
             for (name, more) in choice["delta"].as_object().into_iter().flatten() {
                 match (name.as_str(), more) {
                     ("tool_calls", Value::Array(fragments)) => fragments.iter().for_each(|one| chat_call(&mut calls, one)),
+                    ("reasoning_details", Value::Array(more)) => details.extend(more.iter().cloned()),
                     ("content", Value::Array(parts)) => parts.iter().for_each(|part| chat_part(&mut message, part)),
                     ("content" | "refusal" | "reasoning" | "reasoning_content", Value::String(more)) => {
                         let so_far = text(message.get(name).unwrap_or(&Value::Null));
@@ -113,8 +132,10 @@ fn chat_stream(events: &[Value]) -> Value {
             }
         }
     }
-    if !calls.is_empty() {
-        message.insert("tool_calls".to_owned(), Value::Array(calls));
+    for (name, list) in [("tool_calls", calls), ("reasoning_details", details)] {
+        if !list.is_empty() {
+            message.insert(name.to_owned(), Value::Array(list));
+        }
     }
     json!({ "choices": [{ "index": 0, "message": message, "finish_reason": finish }], "usage": usage })
 }
@@ -154,7 +175,7 @@ fn messages(answer: &Value) -> Said {
             Some("text") => said.text.push_str(&text(&block["text"])),
             Some("thinking") => {
                 said.thinking.push_str(&text(&block["thinking"]));
-                said.signatures.extend(block["signature"].as_str().filter(|text| !text.is_empty()).map(str::to_owned));
+                said.signatures.extend(block["signature"].as_str().filter(|text| signs(text)).map(str::to_owned));
             }
             Some("redacted_thinking") => said.redacted.push(text(&block["data"])),
             Some("tool_use") => said.calls.push(Called {
@@ -186,6 +207,11 @@ fn messages(answer: &Value) -> Said {
         reasoning: number(&usage["output_tokens_details"]["thinking_tokens"]),
     });
     said
+}
+
+/// Whether it is Claude's: the gateway marks other vendors' thinking, because the field must be there.
+pub(super) fn signs(signature: &str) -> bool {
+    !signature.is_empty() && signature != "backstop:unsigned"
 }
 
 fn messages_stream(events: &[Value]) -> Value {

@@ -99,9 +99,7 @@ impl Said {
     pub(super) fn told_in(mut self, front: Front) -> Self {
         match front {
             Front::Chat => {
-                // No place for what only Claude takes back, nor for the stop text that was met.
-                self.signatures.clear();
-                self.redacted.clear();
+                // No place for the stop text that was met, no word for a turn that goes on.
                 self.sequence = None;
                 if matches!(self.stop, Stop::Sequence | Stop::Paused) {
                     self.stop = Stop::End;

@@ -42,7 +42,7 @@ pub(super) fn chat(answer: &Value) -> Result<(), String> {
     check(choice["index"] == 0, "index", choice)?;
     check(FINISHES.iter().any(|known| choice["finish_reason"] == *known), "finish_reason", choice)?;
     let message = &choice["message"];
-    fields(message, "role! content! refusal tool_calls reasoning_content annotations")?;
+    fields(message, "role! content! refusal tool_calls reasoning_content reasoning_details annotations")?;
     check(message["role"] == "assistant", "role", message)?;
     for name in ["content", "refusal"] {
         check(message[name].is_string() || message[name].is_null(), name, message)?;
@@ -116,7 +116,7 @@ fn delta(choice: &Value, first: bool, calls: &mut u64) -> Result<bool, String> {
     fields(choice, "index! delta! finish_reason! logprobs")?;
     check(choice["index"] == 0, "index", choice)?;
     let delta = &choice["delta"];
-    fields(delta, "role content refusal tool_calls reasoning_content")?;
+    fields(delta, "role content refusal tool_calls reasoning_content reasoning_details")?;
     check(first || delta["role"].is_null(), "the role is said once", choice)?;
     for fragment in delta["tool_calls"].as_array().into_iter().flatten() {
         let index = fragment["index"].as_u64().ok_or("a call without an index")?;

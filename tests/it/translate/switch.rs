@@ -166,7 +166,7 @@ fn foreign_thoughts_never_reach_claude() {
     let mut in_messages = claudes(&json!({ "type": "enabled", "budget_tokens": 2_000 }));
     // As the gateway itself shows another vendor's thoughts to a client of Messages.
     in_messages["messages"][1]["content"][0] =
-        json!({ "type": "thinking", "thinking": "I am no Claude.", "signature": "" });
+        json!({ "type": "thinking", "thinking": "I am no Claude.", "signature": "backstop:unsigned" });
     in_messages["messages"][1]["content"].as_array_mut().unwrap().remove(1);
     for (wire, history) in [(Wire::Chat, chats(["call_1", "call_2"], &foreign)), (Wire::Messages, in_messages)] {
         for target in [CLAUDE, BEDROCK_CLAUDE] {
@@ -187,7 +187,7 @@ fn foreign_thoughts_are_taken_out_of_a_body_that_passes_to_claude() {
     let profile = Profile { model: CLAUDE.model, vendor: Vendor::Anthropic, abilities: &abilities };
     let own = anthropic::amend::amend(&Bytes::from(body.to_string()), &profile);
     assert!(own.is_none(), "Claude's own passes as it is: {own:?}");
-    body["messages"][1]["content"][0]["signature"] = Value::from("");
+    body["messages"][1]["content"][0]["signature"] = Value::from("backstop:unsigned");
     body["messages"][1]["content"].as_array_mut().unwrap().remove(1);
     let amended = anthropic::amend::amend(&Bytes::from(body.to_string()), &profile).expect("it must change");
     let sent: Value = serde_json::from_slice(&amended.body).unwrap();

@@ -77,11 +77,9 @@ impl Talk<'_> {
                 Part::Image(_) => note(self.request, "messages.content", "image_url"),
                 Part::Document(_) => note(self.request, "messages.content", "file"),
                 Part::Audio { .. } => note(self.request, "messages.content", "input_audio"),
-                Part::Refusal(_)
-                | Part::Call(_)
-                | Part::Result(_)
-                | Part::Thinking { .. }
-                | Part::Redacted { .. } => note(self.request, "messages.content", "other"),
+                Part::Refusal(_) | Part::Call(_) | Part::Result(_) | Part::Thinking { .. } | Part::Redacted { .. } => {
+                    note(self.request, "messages.content", "other")
+                }
             }
         }
         Ok(())
@@ -97,7 +95,9 @@ impl Talk<'_> {
         if let Some(content) = message.get("content") {
             let said = parts::read(&content, self.request)?;
             // An empty text beside calls is how some vendors say null.
-            parts.extend(said.into_iter().filter(|part| !matches!(part, Part::Text(Text { text, .. }) if text.is_empty())));
+            parts.extend(
+                said.into_iter().filter(|part| !matches!(part, Part::Text(Text { text, .. }) if text.is_empty())),
+            );
         }
         if let Some(refusal) = message.text("refusal")?.filter(|refusal| !refusal.is_empty()) {
             parts.push(Part::Refusal(refusal));

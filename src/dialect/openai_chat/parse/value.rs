@@ -128,11 +128,7 @@ impl<'v> Object<'v> {
     }
 
     /// A number or a boolean that may be missing.
-    pub(super) fn plain<T: DeserializeOwned>(
-        &self,
-        name: &'static str,
-        wanted: &str,
-    ) -> Result<Option<T>, BadRequest> {
+    pub(super) fn plain<T: DeserializeOwned>(&self, name: &'static str, wanted: &str) -> Result<Option<T>, BadRequest> {
         self.get(name).map(|value| value.plain(wanted)).transpose()
     }
 }
