@@ -5,10 +5,17 @@
 
 pub mod amend;
 pub mod answer;
+mod blocks;
+mod content;
 pub mod error;
 pub mod head;
+pub(in crate::dialect) mod models;
 pub mod parse;
 pub mod reader;
 pub mod render;
 pub mod stream;
+mod thinking;
+mod tools;
+mod waiting;
+pub(in crate::dialect) mod wire;
 pub mod writer;

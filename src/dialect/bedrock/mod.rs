@@ -4,5 +4,16 @@
 //! stands [`canonical`](super::canonical), `upstream/aws` signs, and `framing/eventstream` cuts.
 
 pub mod answer;
+mod cache;
+mod content;
+#[cfg(test)]
+#[path = "fixture_tests.rs"]
+mod fixture;
+mod media;
+mod model;
 pub mod reader;
 pub mod render;
+mod shape;
+mod thinking;
+mod tools;
+mod wire;

@@ -1,11 +1,95 @@
 //! A canonical request becomes Bedrock's.
+//!
+//! What could not be carried is named in [`Rendered::dropped`]; what would be refused and does not matter is left out, so
+//! that a fallback to Bedrock answers.
 
-use crate::dialect::canonical::{Cannot, Profile, Rendered, Request};
+use super::cache::Marks;
+use super::content::Content;
+use super::model::Model;
+use super::thinking::{Place, sample, think};
+use super::tools;
+use super::wire::{Body, System, Typed};
+use crate::dialect::canonical::{Cannot, Part, Profile, Rendered, Request};
+
+/// The longest value in `requestMetadata`.
+const VALUE_LIMIT: usize = 256;
 
 /// Writes a request for a target.
 ///
 /// # Errors
 /// It holds what no target of this dialect takes.
-pub fn request(_request: &Request, _profile: &Profile<'_>) -> Result<Rendered, Cannot> {
-    Ok(Rendered::default())
+pub fn request(request: &Request, profile: &Profile<'_>) -> Result<Rendered, Cannot> {
+    let model = Model::of(profile.model);
+    let mut rendered = Rendered::default();
+    let mut marks = Marks::of(request, model, tools::are_offered(request));
+    let offer = tools::offer(request, profile, model, &mut marks, &mut rendered)?;
+    let place = Place { forced: offer.is_forced(), in_words: offer.config.is_none() && has_tool_blocks(request) };
+    let mut body = Body {
+        system: system(request, &mut marks, &mut rendered),
+        messages: Content::new(model, place.in_words, &mut marks, &mut rendered).messages(request)?,
+        tool_config: offer.config,
+        output_config: offer.output,
+        ..Body::default()
+    };
+    body.additional_model_request_fields.tool_choice = offer.one_call;
+    body.inference_config.max_tokens = request.max_tokens;
+    let thinks = think(request, profile, model, place, &mut body, &mut rendered);
+    sample(request, model, thinks, &mut body, &mut rendered);
+    body.inference_config.stop_sequences = stop_sequences(request, model, &mut rendered);
+    label(request, &mut body, &mut rendered);
+    for what in &request.uncarried {
+        rendered.drop(what.clone());
+    }
+    // Writing to memory fails for nothing that is in here.
+    rendered.body = serde_json::to_vec(&body).unwrap_or_default();
+    Ok(rendered)
 }
+
+fn has_tool_blocks(request: &Request) -> bool {
+    let mut parts = request.turns.iter().flat_map(|turn| &turn.parts);
+    parts.any(|part| matches!(part, Part::Call(_) | Part::Result(_)))
+}
+
+fn system<'a>(request: &'a Request, marks: &mut Marks, rendered: &mut Rendered) -> Vec<System<'a>> {
+    let mut system = Vec::new();
+    for text in request.system.iter().filter(|text| !text.text.trim().is_empty()) {
+        system.push(System::Text(&text.text));
+        system.extend(marks.take(text.cache.as_ref(), rendered).map(System::CachePoint));
+    }
+    system
+}
+
+/// Claude refuses texts of blanks only, and nobody takes an empty one.
+fn stop_sequences<'a>(request: &'a Request, model: Model, rendered: &mut Rendered) -> Vec<&'a str> {
+    let blank = |text: &str| if model.claude().is_some() { text.trim().is_empty() } else { text.is_empty() };
+    let taken: Vec<&str> = request.stop.iter().map(String::as_str).filter(|text| !blank(text)).collect();
+    if taken.len() < request.stop.len() {
+        rendered.drop("stop");
+    }
+    taken
+}
+
+/// Who asks, and how urgently.
+fn label<'a>(request: &'a Request, body: &mut Body<'a>, rendered: &mut Rendered) {
+    if let Some(user) = &request.user {
+        // Whatever is outside of AWS's pattern would be refused; what is left still tells users apart.
+        let fits = |letter: char| letter.is_ascii_alphanumeric() || " :_@$#=/+,-.".contains(letter);
+        let value: String =
+            user.chars().take(VALUE_LIMIT).map(|letter| if fits(letter) { letter } else { '_' }).collect();
+        if value.trim().is_empty() {
+            rendered.drop("user");
+        } else {
+            body.request_metadata.insert("user", value);
+        }
+    }
+    match request.service_tier.as_deref() {
+        None | Some("auto") => {}
+        Some("standard_only") => body.service_tier = Some(Typed { r#type: "default" }),
+        Some(tier @ ("default" | "flex" | "priority" | "reserved")) => body.service_tier = Some(Typed { r#type: tier }),
+        Some(_) => rendered.drop("service_tier"),
+    }
+}
+
+#[cfg(test)]
+#[path = "render_tests.rs"]
+mod tests;

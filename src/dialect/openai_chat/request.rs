@@ -106,7 +106,9 @@ pub(super) struct Fields<'a> {
 }
 
 /// A null counts as present: it has a span.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
+pub(in crate::dialect) fn present<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<&'de RawValue>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
@@ -139,7 +141,7 @@ pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
 }
 
 /// What can be said about the body before it is parsed.
-fn checked_text(body: &[u8]) -> Result<&str, BadRequest> {
+pub(in crate::dialect) fn checked_text(body: &[u8]) -> Result<&str, BadRequest> {
     let text = std::str::from_utf8(body)
         .map_err(|error| BadRequest::json(format!("the body is not UTF-8 (at byte {})", error.valid_up_to())))?;
     if text.starts_with('\u{feff}') {
@@ -203,7 +205,7 @@ fn too_deep(body: &[u8]) -> bool {
 }
 
 /// The text of a JSON string, borrowed unless it has escapes; `None` if it is not a string.
-fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(in crate::dialect) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
@@ -211,7 +213,7 @@ fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(raw.get()).ok().map(Cow::Owned)
 }
 
-fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<bool, BadRequest> {
+pub(in crate::dialect) fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<bool, BadRequest> {
     match raw.map(RawValue::get) {
         None | Some("false" | "null") => Ok(false),
         Some("true") => Ok(true),
@@ -220,7 +222,10 @@ fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<bool, BadReque
 }
 
 /// A list of names, or of objects with a `model` (other fields of such an object are not honoured).
-fn names<'a>(raw: Option<&'a RawValue>, param: &'static str) -> Result<Option<Vec<Cow<'a, str>>>, BadRequest> {
+pub(in crate::dialect) fn names<'a>(
+    raw: Option<&'a RawValue>,
+    param: &'static str,
+) -> Result<Option<Vec<Cow<'a, str>>>, BadRequest> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]

@@ -61,7 +61,7 @@ impl Edit {
     }
 
     /// From the fields of interest, which must be slices of `body`.
-    pub(super) fn new(body: &[u8], model: Option<&RawValue>, own: [Option<&RawValue>; 3]) -> Self {
+    pub(in crate::dialect) fn new(body: &[u8], model: Option<&RawValue>, own: [Option<&RawValue>; 3]) -> Self {
         let mut cuts: SmallVec<[Range<usize>; 1]> = own.into_iter().flatten().map(|raw| member(body, raw)).collect();
         cuts.sort_unstable_by_key(|cut| cut.start);
         cuts.dedup_by(|next, cut| {
