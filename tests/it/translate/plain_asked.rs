@@ -122,8 +122,14 @@ fn chat_part(part: &Value) -> Option<Piece> {
 }
 
 fn offered(tool: &Value, schema: &Value) -> Offered {
-    // No schema is one that any object follows.
-    let schema = if schema.is_null() { json!({ "type": "object", "properties": {} }) } else { schema.clone() };
+    // No schema is one that any object follows, and every one is of an object.
+    let mut schema = if schema.is_object() { schema.clone() } else { json!({}) };
+    if schema["type"].is_null() {
+        schema["type"] = Value::from("object");
+    }
+    if schema == json!({ "type": "object" }) {
+        schema["properties"] = json!({});
+    }
     Offered { name: text(&tool["name"]), description: text(&tool["description"]), schema }
 }
 
@@ -219,7 +225,7 @@ fn converse(request: &Value) -> Asked {
     asked.max_tokens = inference["maxTokens"].as_u64();
     asked.temperature = inference["temperature"].as_f64();
     asked.top_p = inference["topP"].as_f64();
-    asked.top_k = more["top_k"].as_u64();
+    asked.top_k = more["top_k"].as_u64().or(more["inferenceConfig"]["topK"].as_u64());
     asked.stop = strings(&inference["stopSequences"]);
     asked
 }

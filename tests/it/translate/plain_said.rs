@@ -264,7 +264,8 @@ fn converse(answer: &Value) -> Said {
         said.signatures.extend(thought["reasoningText"]["signature"].as_str().map(str::to_owned));
         said.redacted.extend(thought["redactedContent"].as_str().map(str::to_owned));
         let call = &block["toolUse"];
-        if call.is_object() {
+        // What Amazon's own tools do is no part of a conversation elsewhere.
+        if call.is_object() && call["type"] != "server_tool_use" {
             let input = if call["input"].is_null() { json!({}) } else { call["input"].clone() };
             said.calls.push(Called { id: text(&call["toolUseId"]), name: text(&call["name"]), input });
         }
@@ -327,7 +328,7 @@ fn converse_block(block: &mut Value, more: &Value) {
         }
     };
     grow(&["text"], &more["text"]);
-    for name in ["toolUseId", "name", "input"] {
+    for name in ["toolUseId", "name", "type", "input"] {
         grow(&["toolUse", name], &more["toolUse"][name]);
     }
     for name in ["text", "signature"] {

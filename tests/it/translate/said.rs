@@ -111,6 +111,8 @@ impl Said {
                     self.text.push_str(&std::mem::take(&mut self.refusal));
                     self.stop = Stop::Filtered;
                 }
+                // It has to be there.
+                self.usage.get_or_insert_default();
             }
         }
         self

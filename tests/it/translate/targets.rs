@@ -7,7 +7,7 @@ use backstop::dialect::vendor::Vendor;
 use backstop::dialect::{anthropic, bedrock, openai_chat};
 use backstop::policy::capability::Abilities;
 
-use super::asked::{Asked, Choice, Piece};
+use super::asked::{Asked, Choice, Offered, Piece, Who};
 use super::Wire;
 
 /// A model at a vendor.
@@ -19,9 +19,9 @@ pub(super) struct Target {
 }
 
 pub(super) const CLAUDE: Target =
-    Target { wire: Wire::Messages, vendor: Vendor::Anthropic, model: "claude-sonnet-4-20250514" };
+    Target { wire: Wire::Messages, vendor: Vendor::Anthropic, model: "claude-sonnet-4-5-20250929" };
 pub(super) const BEDROCK_CLAUDE: Target =
-    Target { wire: Wire::Converse, vendor: Vendor::Bedrock, model: "us.anthropic.claude-sonnet-4-20250514-v1:0" };
+    Target { wire: Wire::Converse, vendor: Vendor::Bedrock, model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0" };
 pub(super) const OPENAI: Target = Target { wire: Wire::Chat, vendor: Vendor::OpenAi, model: "gpt-4o" };
 pub(super) const MISTRAL: Target = Target { wire: Wire::Chat, vendor: Vendor::Mistral, model: "mistral-large-latest" };
 pub(super) const DEEPSEEK: Target = Target { wire: Wire::Chat, vendor: Vendor::DeepSeek, model: "deepseek-chat" };
@@ -75,17 +75,49 @@ impl Target {
         match self.wire {
             Wire::Chat => {
                 asked.keep(|piece| !matches!(piece, Piece::Thinking { .. } | Piece::Redacted(_)));
-                asked.top_k = None;
             }
             Wire::Messages | Wire::Converse => {
-                asked.keep(|piece| !matches!(piece, Piece::Thinking { signature: None, .. } | Piece::Audio));
-                asked.temperature = asked.temperature.map(|temperature| temperature.min(1.0));
+                asked.keep(|piece| !matches!(piece, Piece::Thinking { signature: None, .. }));
             }
         }
-        if self.wire == Wire::Converse && asked.choice == Choice::Never {
-            asked.choice = Choice::Auto;
-            asked.tools.clear();
+        match self.wire {
+            Wire::Chat => {}
+            Wire::Messages => self.messages(&mut asked),
+            Wire::Converse => {
+                // No word for "none", and a description has to be there.
+                if asked.choice == Choice::Never {
+                    asked.choice = Choice::Auto;
+                    asked.tools.clear();
+                }
+                for tool in asked.tools.iter_mut().filter(|tool| tool.description.is_empty()) {
+                    tool.description.clone_from(&tool.name);
+                }
+            }
         }
         asked
+    }
+
+    /// What Anthropic asks for: that used tools are there, and that the model's unfinished turn ends without a blank.
+    fn messages(self, asked: &mut Asked) {
+        let calls = asked.turns.iter().flat_map(|(_, pieces)| pieces).filter_map(|piece| match piece {
+            Piece::Call(call) => Some(call.name.clone()),
+            _ => None,
+        });
+        let names: Vec<String> = calls.collect();
+        if asked.tools.is_empty() && !names.is_empty() {
+            asked.choice = Choice::Never;
+            for name in names {
+                let schema = serde_json::json!({ "type": "object", "properties": {} });
+                let tool = Offered { name, description: String::new(), schema };
+                if !asked.tools.contains(&tool) {
+                    asked.tools.push(tool);
+                }
+            }
+        }
+        if let Some((Who::Model, pieces)) = asked.turns.last_mut()
+            && let Some(Piece::Text(text)) = pieces.last_mut()
+        {
+            *text = text.trim_end().to_owned();
+        }
     }
 }
