@@ -178,7 +178,7 @@ pub fn render(answer: &Answer, frame: &Frame) -> Vec<u8> {
             Part::Call(call) => message.tool_calls.push(WrittenCall {
                 id: call.id.as_str().into(),
                 r#type: "function",
-                function: WrittenFunction { name: &call.name, arguments: arguments(call) },
+                function: WrittenFunction { name: &call.name, arguments: arguments(call).into() },
                 extra_content: call.signature.as_deref().map(Extra::signature),
             }),
             // No model answers with them in this dialect.

@@ -143,5 +143,5 @@ pub(super) fn arguments(call: &Call) -> &str {
 #[derive(Debug, Serialize)]
 pub(super) struct WrittenFunction<'d> {
     pub(super) name: &'d str,
-    pub(super) arguments: &'d str,
+    pub(super) arguments: Cow<'d, str>,
 }
