@@ -57,9 +57,8 @@ static SAMPLING: Marks = LazyLock::new(|| {
 static GROQ: Marks = LazyLock::new(|| finders(&["\"name\"", "null", "\"store\"", "\"logit_bias\""]));
 static GEMINI: Marks =
     LazyLock::new(|| finders(&["\"tool_calls\"", "\"store\"", "\"metadata\"", "\"frequency_penalty\""]));
-static DEEPSEEK: Marks = LazyLock::new(|| {
-    finders(&["\"tool_calls\"", "\"tool_choice\"", "\"developer\"", "\"max_completion_tokens\""])
-});
+static DEEPSEEK: Marks =
+    LazyLock::new(|| finders(&["\"tool_calls\"", "\"tool_choice\"", "\"developer\"", "\"max_completion_tokens\""]));
 static OLLAMA: Marks = LazyLock::new(|| finders(&["\"developer\"", "\"max_completion_tokens\""]));
 static FIREWORKS: Marks = LazyLock::new(|| {
     finders(&["\"reasoning_details\"", "\"thinking_blocks\"", "\"provider_specific_fields\"", "\"cache_control\""])
@@ -69,9 +68,7 @@ static FIREWORKS: Marks = LazyLock::new(|| {
 fn is_suspect(body: &[u8], profile: &Profile<'_>) -> bool {
     let any = |marks: &Marks| marks.iter().any(|mark| mark.find(body).is_some());
     match profile.vendor {
-        Vendor::OpenAi | Vendor::Azure => {
-            any(&STRICT) || (profile.abilities.reasoning == Some(true) && any(&SAMPLING))
-        }
+        Vendor::OpenAi | Vendor::Azure => any(&STRICT) || (profile.abilities.reasoning == Some(true) && any(&SAMPLING)),
         Vendor::Groq => any(&STRICT) || any(&GROQ),
         Vendor::Gemini => any(&STRICT) || any(&GEMINI),
         Vendor::Xai => any(&SAMPLING),
@@ -80,12 +77,9 @@ fn is_suspect(body: &[u8], profile: &Profile<'_>) -> bool {
         Vendor::Fireworks => any(&FIREWORKS),
         // So much of OpenAI's is refused there that looking for it costs more than reading.
         Vendor::Mistral => true,
-        Vendor::OpenRouter
-        | Vendor::Together
-        | Vendor::Vllm
-        | Vendor::Anthropic
-        | Vendor::Bedrock
-        | Vendor::Other => false,
+        Vendor::OpenRouter | Vendor::Together | Vendor::Vllm | Vendor::Anthropic | Vendor::Bedrock | Vendor::Other => {
+            false
+        }
     }
 }
 
@@ -247,9 +241,9 @@ fn deepseek_choice(members: &mut Members<'_>, change: &mut Change) {
     let free = ["null", "\"auto\"", "\"none\""];
     let forced = members.get("tool_choice").is_some_and(|choice| !free.contains(&choice.get()));
     let thinking = members.get("thinking").filter(|value| value.get() != "null");
-    let kind = thinking.and_then(|value| Members::read(value.get())).and_then(|value| {
-        wire::text(value.get("type")).map(String::from)
-    });
+    let kind = thinking
+        .and_then(|value| Members::read(value.get()))
+        .and_then(|value| wire::text(value.get("type")).map(String::from));
     if !forced || kind.as_deref() == Some("disabled") {
         return;
     }

@@ -12,9 +12,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::vendors::{self, Habits};
-use crate::dialect::canonical::{
-    Cannot, Effort, Format, Profile, Rendered, Request, Thinking, Tool, ToolChoice,
-};
+use crate::dialect::canonical::{Cannot, Effort, Format, Profile, Rendered, Request, Thinking, Tool, ToolChoice};
 use crate::dialect::vendor::Vendor;
 use crate::policy::capability::Lack;
 
@@ -324,9 +322,9 @@ fn length_and_sampling<'a>(
     options.temperature = request.temperature.filter(|value| {
         if unusual(Some(*value)) { take("temperature", "temperature", true) } else { !refused.contains(&"temperature") }
     });
-    options.top_p = request.top_p.filter(|value| {
-        if unusual(Some(*value)) { take("top_p", "top_p", true) } else { !refused.contains(&"top_p") }
-    });
+    options.top_p = request
+        .top_p
+        .filter(|value| if unusual(Some(*value)) { take("top_p", "top_p", true) } else { !refused.contains(&"top_p") });
     if take("stop", "stop_sequences", !request.stop.is_empty()) {
         options.stop = request.stop.get(..STOPS).unwrap_or(&request.stop);
         if request.stop.len() > STOPS {

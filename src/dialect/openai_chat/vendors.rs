@@ -115,13 +115,8 @@ const PLAIN: Habits = Habits {
 };
 
 /// Reported: "Unknown parameter" for `reasoning` and `cache_control`. Fields of a message are checked as well.
-static OPENAI: Habits = Habits {
-    limit: "max_completion_tokens",
-    scrubbed: FOREIGN,
-    strict: true,
-    standard_tier: Some("default"),
-    ..PLAIN
-};
+static OPENAI: Habits =
+    Habits { limit: "max_completion_tokens", scrubbed: FOREIGN, strict: true, standard_tier: Some("default"), ..PLAIN };
 
 /// Docs ("will result in a 400"): `logit_bias`, `messages[].name`. Reported: "property … is unsupported" for `store`,
 /// `reasoning`, and in messages for `reasoning_content`, `reasoning` and anything unknown.
@@ -176,11 +171,8 @@ static MISTRAL: Habits = Habits {
 
 /// Reported: "does not support parameter presencePenalty", also for 0 and on every recent model. More by model:
 /// [`by_model`].
-static XAI: Habits = Habits {
-    limit: "max_completion_tokens",
-    refused: &["frequency_penalty", "presence_penalty"],
-    ..PLAIN
-};
+static XAI: Habits =
+    Habits { limit: "max_completion_tokens", refused: &["frequency_penalty", "presence_penalty"], ..PLAIN };
 
 /// wire.md 5.4: turns with calls need `reasoning_content`. Reported: "unknown variant `developer`", "unknown variant
 /// `image_url`", "This response_format type is unavailable now" for a schema. Docs: `max_tokens` only. Recorded: 400
@@ -205,13 +197,7 @@ static OPENROUTER: Habits =
 static GEMINI: Habits = Habits {
     limit: "max_completion_tokens",
     refused: &["frequency_penalty", "metadata", "store"],
-    scrubbed: &[
-        "reasoning_content",
-        "reasoning_details",
-        "reasoning",
-        "thinking_blocks",
-        "provider_specific_fields",
-    ],
+    scrubbed: &["reasoning_content", "reasoning_details", "reasoning", "thinking_blocks", "provider_specific_fields"],
     strict: true,
     user: false,
     ..PLAIN
@@ -275,7 +261,8 @@ pub(super) fn by_model(profile: &Profile<'_>, effort: Option<&str>) -> &'static 
     let thinks = profile.abilities.reasoning == Some(true);
     match profile.vendor {
         Vendor::OpenAi | Vendor::Azure if thinks => {
-            let number = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
+            let number =
+                name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|digit: char| digit.is_ascii_digit()));
             match name.strip_prefix("gpt-5") {
                 // Docs of GPT-5.2: from 5.1 on only together with an effort.
                 Some(rest) if rest.starts_with('.') => match effort {

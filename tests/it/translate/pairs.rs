@@ -5,13 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::asked::{Asked, Choice};
+use super::asked::Asked;
 use super::targets::{BEDROCK_CLAUDE, CLAUDE, OPENAI, Target};
 use super::traffic::pairs;
 use super::{Wire, plain_asked, requests};
 
 /// Where two files of a case differ by themselves: case, what differs, why.
-const DIFFERENT: &[(&str, &[Field], &str)] = &[];
+const DIFFERENT: &[(&str, &[Field], &str)] = &[
+    ("multimodalRequest", &[Field::Turns], "the picture is somewhere else in one file, and its bytes in the other"),
+    ("parallelToolCallsDisabledParam", &[Field::Turns, Field::Tools], "other words, and one schema is closed"),
+    ("stopSequencesParam", &[Field::Turns], "other words"),
+    ("toolChoiceRequiredParam", &[Field::Tools], "one schema is closed"),
+];
 
 /// A part of the meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,12 +84,21 @@ fn a_case_asks_the_same_in_every_dialect() {
                     continue;
                 }
                 seen += 1;
-                let other = plain_asked::asked(to, other);
+                let asked = plain_asked::asked(from, one);
+                let mut other = plain_asked::asked(to, other);
+                other.number_ids();
                 match requests::carry(from, one, target(to)) {
                     Ok(Some(written)) => {
-                        let got = plain_asked::asked(to, &written);
-                        found.entry(case).or_default().extend(differences(&got, &other));
+                        let mut got = plain_asked::asked(to, &written);
+                        got.number_ids();
+                        // The longest answer counts where both files say one.
+                        if asked.max_tokens.is_none() || other.max_tokens.is_none() {
+                            got.max_tokens = other.max_tokens;
+                        }
+                        found.entry(case).or_default().extend(differences(&got.leveled(), &other.clone().leveled()));
                     }
+                    // The picture is there by its address, and Bedrock takes bytes only.
+                    Ok(None) if case == "multimodalRequest" && to == Wire::Converse => {}
                     Ok(None) => wrong.push(format!("{case} cannot be asked of {to:?}")),
                     Err(what) => wrong.push(format!("{case} from {from:?} to {to:?}: {what}")),
                 }
@@ -103,16 +117,19 @@ fn a_case_asks_the_same_in_every_dialect() {
 
 #[test]
 fn every_request_of_a_case_can_be_asked_elsewhere() {
+    let mut wrong = Vec::new();
     let mut seen = 0;
     for pair in pairs().iter().filter(|pair| pair.wire != Wire::Converse) {
         for request in &pair.requests {
             for target in super::targets::ALL {
                 let who = format!("{} ({:?}) for {}", pair.case, pair.wire, target.model);
-                requests::carry(pair.wire, request, target).unwrap_or_else(|what| panic!("{who}: {what}"));
+                if let Err(what) = requests::carry(pair.wire, request, target) {
+                    wrong.push(format!("{who}: {what}"));
+                }
                 seen += 1;
             }
         }
     }
     println!("{seen} requests of pairs written");
-    assert_eq!(Choice::default(), Choice::Auto);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -43,7 +43,7 @@ fn content(content: &Value, part: impl Fn(&Value) -> Option<Piece>) -> Vec<Piece
 /// A data URL is bytes; any other is a place.
 fn url(url: &str) -> Place {
     match url.strip_prefix("data:").and_then(|rest| rest.split_once(";base64,")) {
-        Some((kind, data)) => Place::Here(kind.to_owned(), base64(data)),
+        Some((kind, data)) => Place::here(kind, base64(data)),
         None => Place::Url(url.to_owned()),
     }
 }
@@ -78,7 +78,7 @@ fn chat(request: &Value) -> Asked {
             _ => asked.say(Who::User, pieces),
         }
     }
-    for tool in list(&request["tools"]) {
+    for tool in list(&request["tools"]).iter().filter(|tool| tool["type"] == "function") {
         asked.tools.push(offered(&tool["function"], &tool["function"]["parameters"]));
     }
     asked.choice = match &request["tool_choice"] {
@@ -110,8 +110,11 @@ fn chat_part(part: &Value) -> Option<Piece> {
         "file" => {
             let file = &part["file"];
             let id = || Place::File(text(&file["file_id"]));
-            Some(Piece::Document(file["file_data"].as_str().map_or_else(id, url)))
+            let name = file["filename"].as_str().map(str::to_owned);
+            Some(Piece::Document(file["file_data"].as_str().map_or_else(id, url), name))
         }
+        // Mistral's.
+        "document_url" => Some(Piece::Document(url(part["document_url"].as_str()?), None)),
         "input_audio" => Some(Piece::Audio),
         "thinking" => {
             let inner: String = list(&part["thinking"]).iter().map(|inner| text(&inner["text"])).collect();
@@ -149,7 +152,9 @@ fn messages(request: &Value) -> Asked {
             _ => asked.say(Who::User, content(&message["content"], messages_part)),
         }
     }
-    asked.tools = list(&request["tools"]).iter().map(|tool| offered(tool, &tool["input_schema"])).collect();
+    // Anthropic's own tools have a type and a version; what they do no other vendor can.
+    let tools = list(&request["tools"]).iter().filter(|tool| tool["type"].as_str().is_none_or(|kind| kind == "custom"));
+    asked.tools = tools.map(|tool| offered(tool, &tool["input_schema"])).collect();
     asked.choice = match request["tool_choice"]["type"].as_str() {
         Some("none") => Choice::Never,
         Some("any") => Choice::Any,
@@ -173,7 +178,10 @@ fn messages_part(block: &Value) -> Option<Piece> {
     match block["type"].as_str()? {
         "text" => Some(Piece::Text(text(&block["text"]))),
         "image" => Some(Piece::Image(source(&block["source"])?)),
-        "document" => Some(Piece::Document(source(&block["source"])?)),
+        "document" => {
+            let name = block["title"].as_str().map(str::to_owned);
+            Some(Piece::Document(source(&block["source"])?, name))
+        },
         "tool_use" => {
             let (id, name) = (text(&block["id"]), text(&block["name"]));
             Some(Piece::Call(Called { id, name, input: block["input"].clone() }))
@@ -194,7 +202,7 @@ fn messages_part(block: &Value) -> Option<Piece> {
 
 fn source(source: &Value) -> Option<Place> {
     Some(match source["type"].as_str()? {
-        "base64" => Place::Here(text(&source["media_type"]), base64(source["data"].as_str()?)),
+        "base64" => Place::here(source["media_type"].as_str()?, base64(source["data"].as_str()?)),
         "url" => Place::Url(text(&source["url"])),
         "text" => Place::Text(text(&source["data"])),
         _ => Place::File(text(&source["file_id"])),
@@ -236,7 +244,7 @@ fn converse_part(block: &Value) -> Option<Piece> {
         let source = &inner["source"];
         let kind = format!("{prefix}{}", text(&inner["format"]));
         source["text"].as_str().map_or_else(
-            || Place::Here(kind, base64(source["bytes"].as_str().unwrap_or_default())),
+            || Place::here(&kind, base64(source["bytes"].as_str().unwrap_or_default())),
             |text| Place::Text(text.to_owned()),
         )
     };
@@ -244,7 +252,7 @@ fn converse_part(block: &Value) -> Option<Piece> {
         "text" => Some(Piece::Text(text(inner))),
         "json" => Some(Piece::Text(inner.to_string())),
         "image" => Some(Piece::Image(place("image/"))),
-        "document" => Some(Piece::Document(place("application/"))),
+        "document" => Some(Piece::Document(place("application/"), None)),
         "toolUse" => {
             let (id, name) = (text(&inner["toolUseId"]), text(&inner["name"]));
             Some(Piece::Call(Called { id, name, input: inner["input"].clone() }))

@@ -7,7 +7,7 @@ use backstop::dialect::vendor::Vendor;
 use backstop::dialect::{anthropic, bedrock, openai_chat};
 use backstop::policy::capability::Abilities;
 
-use super::asked::{Asked, Choice, Offered, Piece, Who};
+use super::asked::{Asked, Choice, Offered, Piece, Place, Who};
 use super::Wire;
 
 /// A model at a vendor.
@@ -74,7 +74,14 @@ impl Target {
         asked.fit_ids(self.rule());
         match self.wire {
             Wire::Chat => {
-                asked.keep(|piece| !matches!(piece, Piece::Thinking { .. } | Piece::Redacted(_)));
+                // DeepSeek wants thoughts where its model called a tool, whoever thought them.
+                for (_, pieces) in &mut asked.turns {
+                    let calls = pieces.iter().any(|piece| matches!(piece, Piece::Call(_)));
+                    let thinks = self.vendor == Vendor::DeepSeek && calls;
+                    pieces.retain(|piece| thinks || !matches!(piece, Piece::Thinking { .. }));
+                }
+                asked.keep(|piece| !matches!(piece, Piece::Redacted(_)));
+                asked.turns.iter_mut().for_each(|(_, pieces)| *pieces = in_chat(std::mem::take(pieces)));
             }
             Wire::Messages | Wire::Converse => {
                 asked.keep(|piece| !matches!(piece, Piece::Thinking { signature: None, .. }));
@@ -84,6 +91,10 @@ impl Target {
             Wire::Chat => {}
             Wire::Messages => self.messages(&mut asked),
             Wire::Converse => {
+                // A user has to speak first.
+                if asked.turns.is_empty() {
+                    asked.say(Who::User, vec![Piece::Text("Continue.".to_owned())]);
+                }
                 // No word for "none", and a description has to be there.
                 if asked.choice == Choice::Never {
                     asked.choice = Choice::Auto;
@@ -97,8 +108,30 @@ impl Target {
         asked
     }
 
+    /// What a target says between a tool's and a user's message, because it takes them only apart.
+    pub(super) fn unbridged(self, asked: &mut Asked) {
+        if self.vendor != Vendor::Mistral {
+            return;
+        }
+        let turns = std::mem::take(&mut asked.turns);
+        for (at, (who, pieces)) in turns.iter().enumerate() {
+            let after = |turn: &(Who, Vec<Piece>)| matches!(turn.1.last(), Some(Piece::Result { .. }));
+            let bridge = *who == Who::Model
+                && matches!(pieces[..], [Piece::Text(_)])
+                && at.checked_sub(1).is_some_and(|before| after(&turns[before]))
+                && at + 1 < turns.len();
+            if !bridge {
+                asked.say(*who, pieces.clone());
+            }
+        }
+    }
+
     /// What Anthropic asks for: that used tools are there, and that the model's unfinished turn ends without a blank.
     fn messages(self, asked: &mut Asked) {
+        if asked.turns.is_empty() {
+            let instructions = std::mem::take(&mut asked.system);
+            asked.say(Who::User, instructions.into_iter().map(Piece::Text).collect());
+        }
         let calls = asked.turns.iter().flat_map(|(_, pieces)| pieces).filter_map(|piece| match piece {
             Piece::Call(call) => Some(call.name.clone()),
             _ => None,
@@ -120,4 +153,38 @@ impl Target {
             *text = text.trim_end().to_owned();
         }
     }
+}
+
+/// A turn as chat can say it: a tool says text only, so what else it gave follows, and a document of text is text.
+fn in_chat(pieces: Vec<Piece>) -> Vec<Piece> {
+    let mut results = Vec::new();
+    let mut rest = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Result { id, parts, error } => {
+                let (texts, others): (Vec<_>, Vec<_>) =
+                    parts.into_iter().partition(|part| matches!(part, Piece::Text(_)));
+                let mut said: Vec<String> = texts.into_iter().filter_map(text).collect();
+                if error {
+                    said.insert(0, "Error:".to_owned());
+                }
+                let said = if error { said.join(" ") } else { said.join("\n\n") };
+                if !others.is_empty() {
+                    rest.push(Piece::Text(format!("The result of the tool call {id}:")));
+                    rest.extend(others);
+                }
+                results.push(Piece::Result { id, parts: vec![Piece::Text(said)], error: false });
+            }
+            Piece::Document(Place::Text(text), name) => {
+                rest.push(Piece::Text(name.into_iter().chain([text]).collect::<Vec<_>>().join("\n\n")));
+            }
+            other => rest.push(other),
+        }
+    }
+    results.extend(rest);
+    results
+}
+
+fn text(piece: Piece) -> Option<String> {
+    if let Piece::Text(text) = piece { Some(text) } else { None }
 }

@@ -8,8 +8,8 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{Change, is_idle, owned};
-use crate::dialect::canonical::ids::{self, Rule};
 use crate::dialect::canonical::Profile;
+use crate::dialect::canonical::ids::{self, Rule};
 use crate::dialect::members::Members;
 use crate::dialect::openai_chat::render::BRIDGE;
 use crate::dialect::openai_chat::vendors::{self, Habits, Past};
