@@ -1,13 +1,15 @@
-//! Healthy answers in OpenAI's shape: deterministic text that says who answered.
+//! Healthy answers: deterministic text that says who answered, and which module puts it into an endpoint's shape.
 //!
-//! Pure functions from what was asked to JSON. Refuses to know sockets, delays and faults.
+//! Pure functions from what was asked to JSON. Owns what an answer is before it is put on the wire. Refuses to know
+//! sockets, delays and faults.
 
 use serde_json::{Value, json};
 
-use super::ask::{Ask, Endpoint};
+use super::ask::Ask;
 use super::encode::{base64, mix};
-use super::errors;
-use super::{media, responses};
+use super::errors::Told;
+use super::route::Endpoint;
+use super::{anthropic, bedrock, chat, media, responses};
 
 /// Seconds since the epoch in every answer: fixed, so that runs can be compared.
 pub(super) const CREATED: u64 = 1_760_000_000;
@@ -27,26 +29,53 @@ pub(super) struct Who {
     pub body_len: usize,
 }
 
-/// An answer before it is put on the wire. Streams hold the data of their events.
+/// An answer before it is put on the wire.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Whole {
         status: u16,
         body: String,
     },
-    /// `named`: each event goes by the name of its `type`, and there is no `[DONE]`.
-    Events {
-        preamble: Vec<String>,
-        content: Vec<String>,
-        finish: Vec<String>,
-        usage: Option<String>,
-        named: bool,
-    },
+    /// The vendor does not take the request.
+    Refused(Told),
+    Events(Events),
     /// Something else than JSON, with its content type.
     Media {
         kind: &'static str,
         body: Vec<u8>,
     },
+}
+
+/// A stream: the data of its events, in their order.
+#[derive(Debug, Clone)]
+pub(super) struct Events {
+    pub framing: Framing,
+    /// What comes before the first content.
+    pub preamble: Vec<String>,
+    pub content: Vec<String>,
+    /// What says that the answer is whole, and why it ends.
+    pub finish: Vec<String>,
+    pub usage: Option<String>,
+    /// What comes last: `[DONE]`, `message_stop`, `metadata`.
+    pub done: Option<String>,
+}
+
+impl Events {
+    /// Events that go by their names, the last of which says that it is the last.
+    pub(super) fn named(preamble: Vec<String>, content: Vec<String>, finish: Vec<String>) -> Self {
+        Self { framing: Framing::Named, preamble, content, finish, usage: None, done: None }
+    }
+}
+
+/// How an event is put on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// `data:` lines.
+    Data,
+    /// The same, each under the name of its `type`.
+    Named,
+    /// Frames of AWS's event stream: the data is an object with one key, the event's name.
+    Frames,
 }
 
 /// The text that a healthy simulator answers with: first who it is, then filling, in `chunks` pieces.
@@ -60,10 +89,10 @@ pub fn pieces(provider: &str, model: &str, last4: &str, chunks: u32) -> Vec<Stri
 pub(super) fn reply(endpoint: &Endpoint, ask: &Ask, who: &Who, models: &[String]) -> Reply {
     let whole = |body: Value| Reply::Whole { status: 200, body: body.to_string() };
     match endpoint {
-        Endpoint::Chat if ask.streams() => chat_stream(ask, who),
-        Endpoint::Chat => whole(chat(ask, who)),
-        Endpoint::Completions if ask.streams() => completion_stream(ask, who),
-        Endpoint::Completions => whole(completion(ask, who)),
+        Endpoint::Chat if ask.streams() => chat::stream(ask, who),
+        Endpoint::Chat => whole(chat::answer(ask, who)),
+        Endpoint::Completions if ask.streams() => chat::completion_stream(ask, who),
+        Endpoint::Completions => whole(chat::completion(ask, who)),
         Endpoint::Embeddings => whole(embeddings(ask, who)),
         Endpoint::Moderations => whole(moderations(ask, who)),
         Endpoint::Responses if ask.streams() => responses::stream(ask, who),
@@ -76,14 +105,13 @@ pub(super) fn reply(endpoint: &Endpoint, ask: &Ask, who: &Who, models: &[String]
             whole(json!({ "object": "list", "data": list }))
         }
         Endpoint::Model(id) => whole(model(id, who)),
-        Endpoint::Unknown => refuse(404, "Unknown request URL."),
+        Endpoint::Messages if ask.streams() => anthropic::stream(ask, who),
+        Endpoint::Messages => whole(anthropic::message(ask, who)),
+        Endpoint::CountTokens => whole(anthropic::count(who)),
+        Endpoint::Converse => whole(bedrock::message(ask, who)),
+        Endpoint::ConverseStream => bedrock::stream(ask, who),
+        Endpoint::Unknown => Reply::Refused(Told::new(404, "invalid_request_error", "Unknown request URL.")),
     }
-}
-
-/// A refusal of a request that is not well-formed.
-pub(super) fn refuse(status: u16, message: &str) -> Reply {
-    let body = errors::object(message, "invalid_request_error", None);
-    Reply::Whole { status, body: body.to_string() }
 }
 
 fn model(id: &str, who: &Who) -> Value {
@@ -102,94 +130,6 @@ pub(super) fn said(ask: &Ask, who: &Who) -> Vec<String> {
         _ => return text,
     };
     split(&json.to_string(), who.chunks)
-}
-
-fn chat(ask: &Ask, who: &Who) -> Value {
-    let mut message = json!({ "role": "assistant", "content": null, "refusal": null, "annotations": [] });
-    let finish = if let Some(function) = ask.tool() {
-        message["tool_calls"] = json!([{ "id": call_id(who), "type": "function",
-            "function": { "name": function["name"], "arguments": arguments(function) } }]);
-        "tool_calls"
-    } else {
-        message["content"] = said(ask, who).concat().into();
-        "stop"
-    };
-    json!({
-        "id": chat_id(who), "object": "chat.completion", "created": CREATED, "model": ask.model,
-        "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
-        "usage": usage(who), "service_tier": "default", "system_fingerprint": "fp_sim",
-    })
-}
-
-fn chat_stream(ask: &Ask, who: &Who) -> Reply {
-    let wants_usage = ask.wants_usage();
-    let frame = |choices: Value, used: Value| {
-        let mut chunk = json!({
-            "id": chat_id(who), "object": "chat.completion.chunk", "created": CREATED, "model": ask.model,
-            "service_tier": "default", "system_fingerprint": "fp_sim", "choices": choices,
-        });
-        if wants_usage {
-            chunk["usage"] = used;
-        }
-        chunk.to_string()
-    };
-    let delta = |delta: Value, finish: Option<&str>| {
-        let choice = json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
-        frame(json!([choice]), Value::Null)
-    };
-    let mut content = Vec::new();
-    let (role, finish) = if let Some(function) = ask.tool() {
-        content.push(delta(
-            json!({ "tool_calls": [{ "index": 0, "id": call_id(who), "type": "function",
-                "function": { "name": function["name"], "arguments": "" } }] }),
-            None,
-        ));
-        let fragments = split(&arguments(function), who.chunks.saturating_sub(1).max(1));
-        content.extend(
-            fragments
-                .into_iter()
-                .map(|part| delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": part } }] }), None)),
-        );
-        (json!({ "role": "assistant", "content": null }), "tool_calls")
-    } else {
-        content.extend(said(ask, who).into_iter().map(|piece| delta(json!({ "content": piece }), None)));
-        (json!({ "role": "assistant", "content": "", "refusal": null }), "stop")
-    };
-    Reply::Events {
-        preamble: vec![delta(role, None)],
-        content,
-        finish: vec![delta(json!({}), Some(finish))],
-        usage: wants_usage.then(|| frame(json!([]), usage(who))),
-        named: false,
-    }
-}
-
-fn completion_frame(ask: &Ask, who: &Who, text: &str, finish: Option<&str>) -> Value {
-    json!({
-        "id": format!("cmpl-sim{:08}", who.number), "object": "text_completion", "created": CREATED,
-        "model": ask.model, "choices": [{ "index": 0, "text": text, "logprobs": null, "finish_reason": finish }],
-    })
-}
-
-fn completion(ask: &Ask, who: &Who) -> Value {
-    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks).concat();
-    let mut body = completion_frame(ask, who, &text, Some("stop"));
-    body["usage"] = usage(who);
-    body
-}
-
-fn completion_stream(ask: &Ask, who: &Who) -> Reply {
-    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
-    let mut last = completion_frame(ask, who, "", None);
-    last["choices"] = json!([]);
-    last["usage"] = usage(who);
-    Reply::Events {
-        preamble: Vec::new(),
-        content: text.iter().map(|piece| completion_frame(ask, who, piece, None).to_string()).collect(),
-        finish: vec![completion_frame(ask, who, "", Some("stop")).to_string()],
-        usage: ask.wants_usage().then(|| last.to_string()),
-        named: false,
-    }
 }
 
 fn embeddings(ask: &Ask, who: &Who) -> Value {
@@ -246,26 +186,16 @@ fn moderations(ask: &Ask, who: &Who) -> Value {
     json!({ "id": format!("modr-sim{:08}", who.number), "model": model, "results": vec![result; count] })
 }
 
-fn chat_id(who: &Who) -> String {
-    format!("chatcmpl-sim{:08}", who.number)
-}
-
 pub(super) fn call_id(who: &Who) -> String {
-    format!("call_sim{:08}", who.number)
+    match who.provider.as_str() {
+        // Nine letters and digits are all that Mistral has.
+        "mistral" => format!("sim{:06}", who.number % 1_000_000),
+        _ => format!("call_sim{:08}", who.number),
+    }
 }
 
 pub(super) fn tokens(who: &Who) -> usize {
     who.body_len.div_ceil(4).max(1)
-}
-
-fn usage(who: &Who) -> Value {
-    let (prompt, said) = (tokens(who), who.chunks as usize);
-    json!({
-        "prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said,
-        "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },
-        "completion_tokens_details": { "reasoning_tokens": 0, "audio_tokens": 0,
-            "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0 },
-    })
 }
 
 pub(super) fn arguments(function: &Value) -> String {

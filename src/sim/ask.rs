@@ -1,103 +1,16 @@
-//! What a request asks for: endpoint and provider from the path, key from the headers, the rest from the body.
+//! What a request asks for: the fields of a body that change an answer.
 //!
-//! Pure. Reads only the fields that change an answer; everything else in the body is skipped unread.
+//! Pure. OpenAI's bodies are read here; the other dialects' are put into the same form by their own modules.
+//! Everything else in a body is skipped unread.
 
-use http::{HeaderMap, Method};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-/// The endpoints that are answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Endpoint {
-    Chat,
-    Completions,
-    Embeddings,
-    Moderations,
-    Responses,
-    Images,
-    Speech,
-    /// Transcriptions and translations.
-    Heard,
-    Models,
-    Model(String),
-    Unknown,
-}
-
-/// Where a path leads: provider (`default` without one) and endpoint.
-pub(super) fn route(method: &Method, path: &str) -> (String, Endpoint) {
-    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-    let bare = matches!(
-        first,
-        "" | "v1"
-            | "api"
-            | "chat"
-            | "completions"
-            | "embeddings"
-            | "moderations"
-            | "models"
-            | "responses"
-            | "images"
-            | "audio"
-    );
-    let provider = if bare { "default" } else { first };
-    let endpoint = if *method == Method::GET {
-        match path.split_once("/models") {
-            Some((_, "" | "/")) => Endpoint::Models,
-            Some((_, rest)) if rest.starts_with('/') => Endpoint::Model(unescape(rest.trim_matches('/'))),
-            _ => Endpoint::Unknown,
-        }
-    } else if *method != Method::POST {
-        Endpoint::Unknown
-    } else if path.ends_with("/chat/completions") {
-        Endpoint::Chat
-    } else if path.ends_with("/completions") {
-        Endpoint::Completions
-    } else if path.ends_with("/embeddings") {
-        Endpoint::Embeddings
-    } else if path.ends_with("/moderations") {
-        Endpoint::Moderations
-    } else if path.ends_with("/responses") {
-        Endpoint::Responses
-    } else if ["/images/generations", "/images/edits", "/images/variations"].iter().any(|end| path.ends_with(end)) {
-        Endpoint::Images
-    } else if path.ends_with("/audio/speech") {
-        Endpoint::Speech
-    } else if path.ends_with("/audio/transcriptions") || path.ends_with("/audio/translations") {
-        Endpoint::Heard
-    } else {
-        Endpoint::Unknown
-    };
-    (provider.to_owned(), endpoint)
-}
-
-/// `%2F` and its like as the bytes they stand for.
-fn unescape(text: &str) -> String {
-    let mut parts = text.split('%');
-    let mut out = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        match part.get(..2).and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                out.push(byte);
-                out.extend(part.bytes().skip(2));
-            }
-            None => out.extend(b"%".iter().copied().chain(part.bytes())),
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-/// The client's key, empty if there is none.
-pub(super) fn key(headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-    let bearer = text("authorization").map(|v| v.strip_prefix("Bearer ").unwrap_or(v));
-    bearer.or_else(|| text("x-api-key")).or_else(|| text("api-key")).unwrap_or_default().trim().to_owned()
-}
-
-/// The end of a key that may be shown.
-pub(super) fn last4(key: &str) -> &str {
-    let from = key.char_indices().rev().nth(3).map_or(0, |(at, _)| at);
-    key.get(from..).unwrap_or_default()
-}
+use super::answer::Reply;
+use super::errors::Told;
+use super::http1::Request;
+use super::route::{Endpoint, Place};
+use super::{anthropic, bedrock, form};
 
 /// The fields of a body that change an answer.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -120,6 +33,15 @@ pub(super) struct Ask {
     /// Of a form: the bytes of its files.
     #[serde(skip)]
     pub file_len: usize,
+    /// Of Messages and Converse: whether the answer begins with thinking.
+    #[serde(skip)]
+    pub thinks: bool,
+    /// Of Messages and Converse: whether a part of the prompt is marked for the cache.
+    #[serde(skip)]
+    pub caches: bool,
+    /// Whether Azure is asked.
+    #[serde(skip)]
+    pub azure: bool,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -128,11 +50,20 @@ pub(super) struct StreamOptions {
     pub include_usage: Option<bool>,
 }
 
-/// A message: only its role matters here.
+/// A message: only its role and the ids of its tool calls matter here.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Message {
     pub role: String,
+    pub tool_call_id: Option<String>,
+    pub tool_calls: Option<Vec<Value>>,
+}
+
+impl Message {
+    /// One of that role.
+    pub(super) fn of(role: &str) -> Self {
+        Self { role: role.to_owned(), ..Self::default() }
+    }
 }
 
 impl Ask {
@@ -170,29 +101,81 @@ impl Ask {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A tool in chat's form.
+pub(super) fn function(name: &Value, parameters: Option<&Value>) -> Value {
+    json!({ "type": "function", "function": { "name": name, "parameters": parameters } })
+}
 
-    #[test]
-    fn paths_name_provider_and_endpoint() {
-        let post = |path: &str| route(&Method::POST, path);
-        assert_eq!(post("/openai/v1/chat/completions"), ("openai".to_owned(), Endpoint::Chat));
-        assert_eq!(post("/openrouter/api/v1/chat/completions"), ("openrouter".to_owned(), Endpoint::Chat));
-        assert_eq!(post("/v1/completions"), ("default".to_owned(), Endpoint::Completions));
-        assert_eq!(post("/v1/audio/speech").1, Endpoint::Speech);
-        assert_eq!(post("/v1/responses/resp_1/cancel").1, Endpoint::Unknown);
-        let get = |path: &str| route(&Method::GET, path);
-        assert_eq!(get("/openai/v1/models").1, Endpoint::Models);
-        assert_eq!(get("/x/v1/models/a/b").1, Endpoint::Model("a/b".to_owned()));
-        assert_eq!(get("/x/v1/models/a%2Fb%zz%").1, Endpoint::Model("a/b%zz%".to_owned()));
-        assert_eq!(get("/openai/v1/chat/completions").1, Endpoint::Unknown);
-    }
+/// A format of the answer in chat's form.
+pub(super) fn format(schema: &Value) -> Value {
+    json!({ "type": "json_schema", "json_schema": { "schema": schema } })
+}
 
-    #[test]
-    fn only_the_end_of_a_key_is_shown() {
-        assert_eq!(last4("sk-test-abcd"), "abcd");
-        assert_eq!(last4("ab"), "ab");
-        assert_eq!(last4("ключик"), "ючик");
+/// What the request asks, and the refusal of one that asks nothing or what its vendor refuses.
+pub(super) fn understand(place: &Place, request: &Request) -> (Ask, Option<Reply>) {
+    let (mut ask, refusal) = match place.endpoint {
+        Endpoint::Messages | Endpoint::CountTokens => {
+            let (ask, refused) = anthropic::ask(place, request);
+            (ask, refused.map(Reply::Refused))
+        }
+        Endpoint::Converse | Endpoint::ConverseStream => {
+            let (ask, refused) = bedrock::ask(place, request);
+            (ask, refused.map(Reply::Refused))
+        }
+        Endpoint::Chat
+        | Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Moderations
+        | Endpoint::Responses
+        | Endpoint::Images
+        | Endpoint::Speech
+        | Endpoint::Heard
+        | Endpoint::Models
+        | Endpoint::Model(_)
+        | Endpoint::Unknown => openai(place, request),
+    };
+    ask.azure = place.azure;
+    (ask, refusal)
+}
+
+fn openai(place: &Place, request: &Request) -> (Ask, Option<Reply>) {
+    let refuse = |text: &str| Some(Reply::Refused(Told::invalid(text)));
+    let endpoint = &place.endpoint;
+    let needs_body = !matches!(endpoint, Endpoint::Models | Endpoint::Model(_) | Endpoint::Unknown);
+    if let Some(ask) = form::ask(&request.headers, &request.body) {
+        return (ask, None);
     }
+    match serde_json::from_slice::<Ask>(&request.body) {
+        Ok(mut ask) => {
+            if let Some(deployment) = &place.model {
+                ask.model.clone_from(deployment);
+            }
+            let refusal = if ask.model.is_empty() && needs_body && *endpoint != Endpoint::Moderations {
+                refuse("you must provide a model parameter")
+            } else if place.model.is_some() && !request.target.contains("api-version=") {
+                let error = json!({ "code": "404", "message": "Resource not found" });
+                Some(Reply::Whole { status: 404, body: json!({ "error": error }).to_string() })
+            } else if place.provider == "mistral" {
+                mistral(&ask)
+            } else {
+                None
+            };
+            (ask, refusal)
+        }
+        Err(_) if !needs_body => (Ask::default(), None),
+        Err(_) => (Ask::default(), refuse("We could not parse the JSON body of your request.")),
+    }
+}
+
+/// Mistral takes no tool call whose id is not nine letters and digits.
+fn mistral(ask: &Ask) -> Option<Reply> {
+    let calls = ask.messages.iter().flat_map(|message| message.tool_calls.iter().flatten());
+    let ids = calls.filter_map(|call| call["id"].as_str());
+    let mut ids = ids.chain(ask.messages.iter().filter_map(|message| message.tool_call_id.as_deref()));
+    let wrong = ids.find(|id| id.len() != 9 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric()))?;
+    let body = json!({
+        "object": "error", "type": "invalid_function_call", "param": null, "code": "3280", "raw_status_code": 400,
+        "message": format!("Tool call id was {wrong} but must be a-z, A-Z, 0-9, with a length of 9."),
+    });
+    Some(Reply::Whole { status: 400, body: body.to_string() })
 }

@@ -3,9 +3,12 @@
 //! Owns the names used in statistics and the list that "every single fault" tests walk through. Refuses to
 //! know sockets and time.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use serde_json::Value;
 
+use super::dialect::Dialect;
 use super::script::{ErrorSpec, Fault, Garbage, KeyLimit, Point, Rule, StreamError, Trickle};
 
 /// When a client that talks to the faulty provider notices.
@@ -31,6 +34,9 @@ pub struct Listed {
     pub stream: Stage,
     /// Its stage in a plain answer, which a gateway reads whole before it passes anything on.
     pub plain: Stage,
+    /// Whose own it is; `None` if all dialects have it. Elsewhere it is the nearest that there is, at the same stages: an
+    /// expired token is a wrong key to OpenAI.
+    pub dialect: Option<Dialect>,
 }
 
 impl Fault {
@@ -46,11 +52,26 @@ impl Fault {
         Self { status: Some(status), error: Some(ErrorSpec::Code(code.to_owned())), ..Self::default() }
     }
 
+    /// The usual error of that name, with the status that it has in the dialect that was asked.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { error: Some(ErrorSpec::Code(name.to_owned())), ..Self::default() }
+    }
+
+    /// Whether it is an error by name alone.
+    pub(super) fn is_named_error(&self) -> bool {
+        self.status.is_none() && self.key_limit.is_none() && matches!(self.error, Some(ErrorSpec::Code(_)))
+    }
+
     /// The parts of the fault that decide how the answer ends; more than one contradict each other.
     pub(super) fn endings(&self) -> Vec<String> {
         let at = |name: &str, point: Option<Point>| point.map(|p| format!("{name}_{}", p.word()));
         [
             self.status.map(|s| format!("status_{s}")),
+            match &self.error {
+                Some(ErrorSpec::Code(name)) if self.is_named_error() => Some(format!("error_{name}")),
+                Some(ErrorSpec::Code(_) | ErrorSpec::Full(_)) | None => None,
+            },
             at("hang", self.hang),
             at("reset", self.reset),
             at("close", self.close),
@@ -58,6 +79,8 @@ impl Fault {
             self.stall_after_chunks.map(|_| "stall".to_owned()),
             self.error_in_stream.as_ref().map(|_| "error_in_stream".to_owned()),
             self.error_in_200.as_ref().map(|_| "error_in_200".to_owned()),
+            self.corrupt_after_chunks.map(|_| "corrupt".to_owned()),
+            self.half_event_after_chunks.map(|_| "half_event".to_owned()),
             self.garbage.map(|g| format!("garbage_{}", g.word())),
             self.wrong_length.map(|_| "wrong_length".to_owned()),
             self.endless_headers.then(|| "endless_headers".to_owned()),
@@ -117,14 +140,15 @@ impl Garbage {
 /// Every fault of the simulator, each as a rule for all requests.
 ///
 /// A test narrows the rules with [`Rule::provider`] and [`Rule::key`]. Delays are short (at most 50 ms); the
-/// hanging ones wait for the client's own limits.
+/// hanging ones wait for the client's own limits. What the request itself is to blame for (a prompt that is too long, a
+/// refusal) is not among them: no other provider would have taken it. Scripts have it by name ([`Fault::named`]).
 #[must_use]
 pub fn faults() -> Vec<Listed> {
     use Stage::{AfterContent as After, BeforeContent as Before, Harmless};
     let mut all: Vec<Listed> = Vec::new();
     let mut add = |name: &'static str, stream: Stage, plain: Stage, fault: Fault| {
         let rule = Rule { name: Some(name.to_owned()), fault, ..Rule::default() };
-        all.push(Listed { name, rule, stream, plain });
+        all.push(Listed { name, rule, stream, plain, dialect: None });
     };
     for (name, fault) in refusals() {
         add(name, Before, Before, fault);
@@ -141,6 +165,10 @@ pub fn faults() -> Vec<Listed> {
     add("no_finish", After, Harmless, Fault { no_finish: true, no_done: true, ..Fault::default() });
     add("length_too_long", Harmless, Before, Fault { wrong_length: Some(64), ..Fault::default() });
     add("length_too_short", Harmless, Before, Fault { wrong_length: Some(-10), ..Fault::default() });
+    all.extend(vendors_own().into_iter().map(|(name, dialect, stream, fault)| {
+        let rule = Rule { name: Some(name.to_owned()), fault, ..Rule::default() };
+        Listed { name, rule, stream, plain: Before, dialect: Some(dialect) }
+    }));
     all
 }
 
@@ -185,7 +213,7 @@ fn refusals() -> Vec<(&'static str, Fault)> {
         ("status_529", Fault::status(529)),
         ("key_limit", Fault { key_limit: Some(limit), ..Fault::default() }),
         ("error_in_200", Fault { error_in_200: Some(529.into()), ..Fault::default() }),
-        ("error_in_first_event", error_in_stream(0)),
+        ("error_in_first_event", error_in_stream(0, 529.into())),
     ]
 }
 
@@ -222,14 +250,19 @@ fn half_answers() -> Vec<(&'static str, Fault)> {
         ("close_mid_body", Fault { close: Some(Point::MidBody), ..base() }),
         ("cut_after_3_chunks", Fault { cut_after_chunks: Some(3), ..base() }),
         ("stall_after_3_chunks", Fault { stall_after_chunks: Some(3), ..base() }),
-        ("error_after_3_chunks", error_in_stream(3)),
+        ("error_after_3_chunks", error_in_stream(3, 529.into())),
+        ("corrupt_after_3_chunks", Fault { corrupt_after_chunks: Some(3), ..base() }),
+        ("half_event_after_3_chunks", Fault { half_event_after_chunks: Some(3), ..base() }),
     ]
 }
 
 /// Slow or odd answers that are whole.
 fn oddities() -> Vec<(&'static str, Fault)> {
     let base = Fault::default;
-    let empty = ("x-ratelimit-remaining-requests".to_owned(), "0".to_owned());
+    let headers = |headers: &[(&str, &str)]| -> BTreeMap<String, String> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let empty = [("x-ratelimit-remaining-requests", "0"), ("anthropic-ratelimit-requests-remaining", "0")];
     vec![
         ("delay", Fault { delay_ms: 50, ..base() }),
         ("first_content_delay", Fault { first_content_delay_ms: 50, ..base() }),
@@ -237,12 +270,28 @@ fn oddities() -> Vec<(&'static str, Fault)> {
         ("trickle", Fault { trickle: Some(Trickle { bytes: 100, every_ms: 1 }), ..base() }),
         ("no_done", Fault { no_done: true, ..base() }),
         ("malformed_chunk", Fault { malformed_after_chunks: Some(2), ..base() }),
-        ("quota_at_zero", Fault { headers: [empty].into(), ..base() }),
+        ("quota_at_zero", Fault { headers: headers(&empty), ..base() }),
+        ("retry_after_in_200", Fault { headers: headers(&[("retry-after", "30")]), ..base() }),
     ]
 }
 
-fn error_in_stream(after_chunks: u32) -> Fault {
-    Fault { error_in_stream: Some(StreamError { after_chunks, body: 529.into() }), ..Fault::default() }
+/// What one vendor has and the others have not: whose, and its stage in a stream. In a plain answer all come first.
+fn vendors_own() -> Vec<(&'static str, Dialect, Stage, Fault)> {
+    use Dialect::{Anthropic, Bedrock};
+    use Stage::{AfterContent as After, BeforeContent as Before};
+    vec![
+        ("credit_too_low", Anthropic, Before, Fault::named("credit_balance_too_low")),
+        ("expired_token", Bedrock, Before, Fault::named("ExpiredTokenException")),
+        ("model_not_ready", Bedrock, Before, Fault::named("ModelNotReadyException")),
+        ("model_error", Bedrock, Before, Fault::named("ModelErrorException")),
+        ("throttled_in_first_event", Bedrock, Before, error_in_stream(0, "throttlingException".into())),
+        ("stream_error_after_3_chunks", Bedrock, After, error_in_stream(3, "modelStreamErrorException".into())),
+        ("expired_token_after_3_chunks", Bedrock, After, error_in_stream(3, "ExpiredTokenException".into())),
+    ]
+}
+
+fn error_in_stream(after_chunks: u32, body: Value) -> Fault {
+    Fault { error_in_stream: Some(StreamError { after_chunks, body }), ..Fault::default() }
 }
 
 #[cfg(test)]

@@ -147,7 +147,8 @@ fn parse(head: &[u8]) -> Option<Request> {
         let colon = memchr::memchr(b':', line)?;
         let name = HeaderName::from_bytes(line.get(..colon)?).ok()?;
         let mut value = HeaderValue::from_bytes(line.get(colon + 1..)?.trim_ascii()).ok()?;
-        value.set_sensitive(matches!(name.as_str(), "authorization" | "x-api-key" | "api-key"));
+        value
+            .set_sensitive(matches!(name.as_str(), "authorization" | "x-api-key" | "api-key" | "x-amz-security-token"));
         headers.append(name, value);
     }
     let close = headers.get("connection").is_some_and(|v| v.as_bytes().eq_ignore_ascii_case(b"close"));

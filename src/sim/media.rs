@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Reply, Who, pieces, tokens};
+use super::answer::{CREATED, Events, Reply, Who, pieces, tokens};
 use super::ask::Ask;
 use super::encode::base64;
 
@@ -39,7 +39,7 @@ pub(super) fn image(ask: &Ask, who: &Who) -> Reply {
     let partial =
         (0..who.chunks).map(|n| event("image_generation.partial_image", json!({ "partial_image_index": n }))).collect();
     let finish = vec![event("image_generation.completed", json!({ "usage": usage(who) }))];
-    Reply::Events { preamble: Vec::new(), content: partial, finish, usage: None, named: true }
+    Reply::Events(Events::named(Vec::new(), partial, finish))
 }
 
 /// Sound that holds the text, or its pieces as events.
@@ -50,7 +50,7 @@ pub(super) fn speech(ask: &Ask, who: &Who) -> Reply {
         let delta = |text: &String| json!({ "type": "speech.audio.delta", "audio": base64(&sound(text)) }).to_string();
         let finish = vec![json!({ "type": "speech.audio.done", "usage": usage(who) }).to_string()];
         let content = said.iter().map(delta).collect();
-        return Reply::Events { preamble: Vec::new(), content, finish, usage: None, named: true };
+        return Reply::Events(Events::named(Vec::new(), content, finish));
     }
     let kind = match ask.response_format.as_str() {
         Some("wav") => "audio/wav",
@@ -69,7 +69,7 @@ pub(super) fn heard(ask: &Ask, who: &Who) -> Reply {
         let delta = |text: &String| json!({ "type": "transcript.text.delta", "delta": text }).to_string();
         let finish = vec![json!({ "type": "transcript.text.done", "text": text, "usage": usage(who) }).to_string()];
         let content = said.iter().map(delta).collect();
-        return Reply::Events { preamble: Vec::new(), content, finish, usage: None, named: true };
+        return Reply::Events(Events::named(Vec::new(), content, finish));
     }
     match ask.response_format.as_str() {
         Some("text") => Reply::Media { kind: "text/plain; charset=utf-8", body: format!("{text}\n").into_bytes() },

@@ -10,19 +10,28 @@
 
 mod act;
 mod answer;
+mod anthropic;
 mod ask;
+mod bedrock;
+mod chat;
+mod dialect;
 mod encode;
 mod errors;
+mod eventstream;
 mod fault;
 mod form;
 mod http1;
+mod job;
 mod media;
 mod pick;
 mod responses;
+mod route;
 mod script;
 mod server;
 mod state;
 mod stats;
+mod stream;
+mod thinking;
 
 use std::future::Future;
 use std::io;
@@ -33,6 +42,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 pub use answer::pieces;
+pub use dialect::Dialect;
 pub use fault::{Listed, Stage, faults};
 pub use script::{
     ErrorSpec, Fault, Garbage, KeyLimit, Match, Point, Rule, Script, ScriptError, StreamError, Trickle, When,

@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Reply, Who, arguments, call_id, said, split, tokens};
+use super::answer::{CREATED, Events, Reply, Who, arguments, call_id, said, split, tokens};
 use super::ask::Ask;
 
 /// The whole answer.
@@ -67,7 +67,7 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
     finish.push(event("response.output_item.done", added(item.clone())));
     let whole = frame(ask, who, "completed", &json!([item]));
     finish.push(event("response.completed", json!({ "response": whole })));
-    Reply::Events { preamble, content, finish, usage: None, named: true }
+    Reply::Events(Events::named(preamble, content, finish))
 }
 
 fn frame(ask: &Ask, who: &Who, status: &str, output: &Value) -> Value {

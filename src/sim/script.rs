@@ -119,7 +119,8 @@ pub enum Garbage {
 #[derive(Debug, Clone, Deserialize, Serialize)]
 #[serde(untagged)]
 pub enum ErrorSpec {
-    /// A known code, such as `insufficient_quota`: type and message are filled in.
+    /// A vendor's code, type or exception, such as `insufficient_quota`, `overloaded_error`, `ExpiredTokenException`: the
+    /// rest is filled in, in the words of the dialect that was asked.
     Code(String),
     /// The error object as it is sent.
     Full(Value),
@@ -131,7 +132,7 @@ pub enum ErrorSpec {
 pub struct StreamError {
     /// Content chunks before it; 0 makes it the first event.
     pub after_chunks: u32,
-    /// The event's data; a number stands for that status' usual error body.
+    /// The event's data; a number stands for that status' usual error, and a name that `fault.error` knows for its error.
     pub body: Value,
 }
 
@@ -165,7 +166,7 @@ pub struct Fault {
     pub headers: BTreeMap<String, String>,
     /// The body of `status`: text as it is, anything else as JSON.
     pub body: Option<Value>,
-    /// The error object of `status`, instead of the usual one.
+    /// The error object of `status`, instead of the usual one. A name alone goes without a `status`: it has its own.
     pub error: Option<ErrorSpec>,
     /// `Retry-After`: a number of seconds or any text.
     pub retry_after: Option<Value>,
@@ -173,7 +174,8 @@ pub struct Fault {
     pub delay_ms: u64,
     /// Pause between head (and role event) and first content, ms.
     pub first_content_delay_ms: u64,
-    /// Write a comment line (`: …`) every so many ms while a stream waits.
+    /// Write a comment line (`: …`; Anthropic: a `ping`; Bedrock has nothing of the kind) every so many ms while a stream
+    /// waits.
     pub keepalive_ms: Option<u64>,
     /// Stop there, connection open, for ever.
     pub hang: Option<Point>,
@@ -187,23 +189,28 @@ pub struct Fault {
     pub stall_after_chunks: Option<u32>,
     /// An error event in a stream (and the end); a plain answer becomes a 200 with that body.
     pub error_in_stream: Option<StreamError>,
-    /// A 200 with this body; a number stands for that status' usual error body.
+    /// A 200 with this body; a number or a name as in `error_in_stream`.
     pub error_in_200: Option<Value>,
     /// Something else than an answer.
     pub garbage: Option<Garbage>,
     /// One event that is not JSON after that many content chunks; the stream goes on.
     pub malformed_after_chunks: Option<u32>,
+    /// What does not check after that many content chunks: a frame with a wrong checksum, and on all other streams and in
+    /// plain answers an HTTP chunk whose length is no number.
+    pub corrupt_after_chunks: Option<u32>,
+    /// Half an event after that many content chunks (half the body of a plain answer), and then an orderly end.
+    pub half_event_after_chunks: Option<u32>,
     /// Compress the body although nobody asked.
     pub gzip: bool,
     /// `Content-Length` is off by that much: more than is sent, or less.
     pub wrong_length: Option<i32>,
     /// Header lines without end.
     pub endless_headers: bool,
-    /// 429 with `Retry-After` for what is over the limit; below it the rule is not active.
+    /// 429 with `Retry-After` (not Bedrock's) for what is over the limit; below it the rule is not active.
     pub key_limit: Option<KeyLimit>,
-    /// No `[DONE]`.
+    /// No `[DONE]`; no `message_stop`; no `metadata`.
     pub no_done: bool,
-    /// No chunk with a finish reason.
+    /// No event with a reason to finish.
     pub no_finish: bool,
     /// Content chunks, instead of the script's number.
     pub chunks: Option<u32>,
@@ -322,8 +329,9 @@ impl Rule {
         if fault.status.is_some_and(|s| !(200..=999).contains(&s)) {
             return refuse("`status` is not between 200 and 999");
         }
-        if fault.status.is_none() && fault.key_limit.is_none() && (fault.body.is_some() || fault.error.is_some()) {
-            return refuse("`body` and `error` need a `status`");
+        let full = matches!(fault.error, Some(ErrorSpec::Full(_)));
+        if fault.status.is_none() && fault.key_limit.is_none() && (fault.body.is_some() || full) {
+            return refuse("`body`, and an `error` that is no name, need a `status`");
         }
         if fault.trickle.as_ref().is_some_and(|t| t.bytes == 0) {
             return refuse("`trickle.bytes` is 0");

@@ -15,10 +15,11 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::act::{self, End};
+use super::act;
 use super::errors;
 use super::fault;
 use super::http1::{self, Request, Unread, Wire};
+use super::job::End;
 use super::script::Script;
 use super::state::{Outcome, State};
 
@@ -53,7 +54,7 @@ async fn connection(mut stream: TcpStream, state: Arc<State>) {
             Ok(request) => request,
             Err(Unread::Gone) => return,
             Err(Unread::Bad(status)) => {
-                let body = errors::usual(status, "").to_string();
+                let body = errors::object("The request cannot be read.", "invalid_request_error", None).to_string();
                 let _ = stream.write_all(&plain(status, &body)).await;
                 let _ = stream.shutdown().await;
                 return;

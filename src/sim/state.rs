@@ -9,13 +9,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::act::Job;
-use super::answer::{self, Reply, Who};
-use super::ask::{self, Ask, Endpoint};
-use super::errors;
-use super::form;
+use super::answer::{self, Who};
+use super::ask;
+use super::dialect::Dialect;
+use super::errors::Scene;
 use super::http1::Request;
+use super::job::Job;
 use super::pick::{Picked, Picker, Subject};
+use super::route::{self, Place};
 use super::script::{Fault, Script};
 use super::stats::{Book, Recorded, RowId, sha256};
 use super::{SimOptions, Stats};
@@ -92,32 +93,36 @@ impl State {
 
     /// Counts and records a request and decides its answer.
     pub(super) fn begin(self: &Arc<Self>, request: &Request) -> (Ticket, Job) {
-        let (provider, endpoint) = ask::route(&request.method, request.path());
-        let key = ask::key(&request.headers);
-        let (ask, refusal) = understand(&endpoint, request);
+        let place = route::route(&request.method, request.path());
+        let key = route::key(&request.headers);
+        let (ask, refusal) = ask::understand(&place, request);
         let hash = if self.options.record > 0 { sha256(&request.body) } else { String::new() };
         self.change(|inner| {
             let label = label(&inner.picker.script, &key);
-            let subject =
-                Subject { provider: &provider, key: &key, label: &label, model: &ask.model, path: request.path() };
+            let provider = &place.provider;
+            let subject = Subject { provider, key: &key, label: &label, model: &ask.model, path: request.path() };
             let picked = inner.picker.pick(subject, crate::clock::now() - inner.installed);
             let script = &inner.picker.script;
             inner.book.requests += 1;
             let number = inner.book.requests;
-            let (fault, name) = finish(picked);
+            let (fault, name) = finish(picked, place.dialect());
             let who = Who {
                 provider: provider.clone(),
-                last4: ask::last4(&key).to_owned(),
+                last4: route::last4(&key).to_owned(),
                 number,
                 chunks: fault.chunks.unwrap_or(script.chunks),
                 body_len: request.body.len(),
             };
-            let reply = refusal.unwrap_or_else(|| answer::reply(&endpoint, &ask, &who, &script.models));
+            let reply = refusal.unwrap_or_else(|| answer::reply(&place.endpoint, &ask, &who, &script.models));
             let job = Job {
                 chunk_delay: Duration::from_millis(fault.chunk_delay_ms.unwrap_or(script.chunk_delay_ms)),
                 headers: script.headers.iter().chain(&fault.headers).map(|(k, v)| (k.clone(), v.clone())).collect(),
-                request_id: request_id(request, number),
-                last4: who.last4,
+                scene: Scene {
+                    dialect: place.dialect(),
+                    last4: who.last4,
+                    model: ask.model.clone(),
+                    request_id: request_id(&place, request, number),
+                },
                 streams: ask.streams(),
                 fault,
                 reply,
@@ -129,7 +134,7 @@ impl State {
             if let Some(name) = name {
                 *counts.faults.entry(name).or_default() += 1;
             }
-            self.record(&mut inner.book, request, number, (provider, key, ask.model), hash);
+            self.record(&mut inner.book, request, number, (place.provider, key, ask.model), hash);
             (Ticket { state: self.clone(), row, outcome: Outcome::Cancelled }, job)
         })
     }
@@ -157,31 +162,13 @@ impl State {
     }
 }
 
-/// What the body asks, or the refusal of a body that asks nothing.
-fn understand(endpoint: &Endpoint, request: &Request) -> (Ask, Option<Reply>) {
-    let needs_body = !matches!(endpoint, Endpoint::Models | Endpoint::Model(_) | Endpoint::Unknown);
-    if let Some(ask) = form::ask(&request.headers, &request.body) {
-        return (ask, None);
-    }
-    match serde_json::from_slice::<Ask>(&request.body) {
-        Ok(ask) if ask.model.is_empty() && needs_body && *endpoint != Endpoint::Moderations => {
-            (ask, Some(answer::refuse(400, "you must provide a model parameter")))
-        }
-        Ok(ask) => (ask, None),
-        Err(_) if !needs_body => (Ask::default(), None),
-        Err(_) => {
-            let text = "We could not parse the JSON body of your request.";
-            (Ask::default(), Some(answer::refuse(400, text)))
-        }
-    }
-}
-
 /// The fault to play and the name to count; a limit becomes a 429 here.
-fn finish(picked: Option<Picked>) -> (Fault, Option<String>) {
+fn finish(picked: Option<Picked>, dialect: Dialect) -> (Fault, Option<String>) {
     let Some(Picked { name, mut fault, limited_for }) = picked else { return (Fault::default(), None) };
     if let Some(wait) = limited_for {
         fault.status = Some(429);
-        if fault.retry_after.is_none() {
+        // Bedrock does not say how long.
+        if fault.retry_after.is_none() && dialect != Dialect::Bedrock {
             fault.retry_after = Some(wait.as_millis().div_ceil(1_000).to_string().into());
             fault.headers.entry("retry-after-ms".to_owned()).or_insert_with(|| wait.as_millis().to_string());
         }
@@ -195,13 +182,19 @@ fn label(script: &Script, key: &str) -> String {
     match named {
         Some(name) => name.to_owned(),
         None if key.is_empty() => "none".to_owned(),
-        None => ask::last4(key).to_owned(),
+        None => route::last4(key).to_owned(),
     }
 }
 
-fn request_id(request: &Request, number: u64) -> String {
-    let echoed = request.headers.get("x-request-id").and_then(|v| v.to_str().ok());
-    echoed.map_or_else(|| format!("req_sim{number:08}"), str::to_owned)
+fn request_id(place: &Place, request: &Request, number: u64) -> String {
+    match place.dialect() {
+        Dialect::OpenAi => {
+            let echoed = request.headers.get("x-request-id").and_then(|v| v.to_str().ok());
+            echoed.map_or_else(|| format!("req_sim{number:08}"), str::to_owned)
+        }
+        Dialect::Anthropic => format!("req_sim{number:08}"),
+        Dialect::Bedrock => format!("00000000-0000-4000-8000-{number:012}"),
+    }
 }
 
 /// Counts an open connection until it is dropped.
@@ -245,12 +238,5 @@ impl Drop for Ticket {
                 Outcome::Faulted => {}
             }
         });
-    }
-}
-
-impl Job {
-    /// The error body of a scripted status.
-    pub(super) fn error_body(&self, status: u16) -> (String, bool) {
-        errors::body(&self.fault, status, &self.last4)
     }
 }

@@ -22,7 +22,7 @@ pub(super) struct Marks {
 impl Marks {
     /// Of a request, whose tools are sent or not.
     pub(super) fn of(request: &Request, model: Model, tools: bool) -> Self {
-        let tools = request.tools.iter().filter(|tool| tools && model != Model::Nova && tool.cache.is_some()).count();
+        let tools = request.tools.iter().filter(|tool| tools && model.caches_tools() && tool.cache.is_some()).count();
         let system = request.system.iter().filter(|text| text.cache.is_some()).count();
         let parts = request.turns.iter().flat_map(|turn| &turn.parts);
         let all = tools + system + parts.filter(|part| mark(part).is_some()).count();
@@ -32,13 +32,13 @@ impl Marks {
     /// What stands behind a marked block.
     pub(super) fn take(&mut self, cache: Option<&Cache>, rendered: &mut Rendered) -> Option<CachePoint> {
         let cache = cache?;
-        if self.skip > 0 || !self.model.caches() {
+        if self.skip > 0 || !self.model.caches {
             self.skip = self.skip.saturating_sub(1);
             rendered.drop("cache_control");
             return None;
         }
         let long = cache.ttl.as_deref() == Some("1h");
-        let kept = self.model.claude().is_some_and(|claude| claude.caches_for_long());
+        let kept = self.model.caches_for_long();
         if long && !kept {
             rendered.drop("cache_control.ttl");
         }
@@ -47,7 +47,7 @@ impl Marks {
 
     /// As [`take`](Self::take), behind a tool.
     pub(super) fn take_tool(&mut self, cache: Option<&Cache>, rendered: &mut Rendered) -> Option<CachePoint> {
-        if cache.is_some() && self.model == Model::Nova {
+        if cache.is_some() && !self.model.caches_tools() {
             rendered.drop("cache_control");
             return None;
         }

@@ -1,7 +1,8 @@
 //! Turns become messages.
 //!
-//! Bedrock wants user and assistant in turn, the user first, no blank text, tool results first in their message, and a
-//! text beside a document. What is left out may leave a message empty: then it is left out, and its neighbours join.
+//! Bedrock wants user and assistant in turn, the user first, no blank text, and a text beside a document; a user's results
+//! come first, the model's calls last, because what follows a call is taken for its next turn. What is left out may leave
+//! a message empty: then it is left out, and its neighbours join.
 //!
 //! Blocks of tools are refused when a request offers none. Then calls and results are told in words instead:
 //! `[called NAME with INPUT]`, `[NAME answered: TEXT]`, `[NAME failed: TEXT]`. A tool nobody can call is not offered for
@@ -14,36 +15,36 @@ use serde_json::value::RawValue;
 
 use super::cache::{Marks, mark};
 use super::media::{self, Names};
-use super::model::Model;
+use super::thinking::Place;
 use super::wire::{Block, Message, Reasoning, ToolResult, ToolUse};
 use crate::dialect::canonical::{self, Call, Cannot, Part, Rendered, Request, Role, Turn, ids};
 
 /// What the user says where the conversation has to begin with a user, and does not.
 const OPENING: &str = "Continue.";
 
-/// A message in the making: results go before the rest.
+/// A message in the making. A user's results are early, a model's calls are late.
 #[derive(Debug)]
 struct Draft<'a> {
     role: Role,
-    results: Vec<Block<'a>>,
-    rest: Vec<Block<'a>>,
+    early: Vec<Block<'a>>,
+    late: Vec<Block<'a>>,
 }
 
 /// What one request's turns share.
 pub(super) struct Content<'a, 'r> {
-    pub(super) model: Model,
-    /// Calls and results are told in words.
-    pub(super) in_words: bool,
-    pub(super) marks: &'r mut Marks,
-    pub(super) rendered: &'r mut Rendered,
+    place: Place<'r>,
+    /// What the model thought goes along. It would be refused by one that does not think.
+    thinks: bool,
+    marks: &'r mut Marks,
+    rendered: &'r mut Rendered,
     names: Names,
     /// Names of tools by the ids of their calls.
     called: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a, 'r> Content<'a, 'r> {
-    pub(super) fn new(model: Model, in_words: bool, marks: &'r mut Marks, rendered: &'r mut Rendered) -> Self {
-        Self { model, in_words, marks, rendered, names: Names::default(), called: BTreeMap::new() }
+    pub(super) fn new(place: Place<'r>, thinks: bool, marks: &'r mut Marks, rendered: &'r mut Rendered) -> Self {
+        Self { place, thinks, marks, rendered, names: Names::default(), called: BTreeMap::new() }
     }
 
     /// All messages of a request.
@@ -51,33 +52,43 @@ impl<'a, 'r> Content<'a, 'r> {
         let mut drafts: Vec<Draft<'a>> = Vec::new();
         for turn in &request.turns {
             let draft = self.turn(turn)?;
-            if draft.results.is_empty() && draft.rest.is_empty() {
+            if draft.early.is_empty() && draft.late.is_empty() {
                 continue;
             }
             match drafts.last_mut().filter(|last| last.role == draft.role) {
                 Some(last) => {
-                    last.results.extend(draft.results);
-                    last.rest.extend(draft.rest);
+                    last.early.extend(draft.early);
+                    last.late.extend(draft.late);
                 }
                 None => drafts.push(draft),
             }
         }
-        if drafts.first().is_none_or(|first| first.role == Role::Assistant) {
+        if drafts.first().is_some_and(|first| first.role == Role::Assistant) {
             let opening = vec![Block::Text(Cow::Borrowed(OPENING))];
-            drafts.insert(0, Draft { role: Role::User, results: Vec::new(), rest: opening });
+            drafts.insert(0, Draft { role: Role::User, early: opening, late: Vec::new() });
         }
-        Ok(drafts.into_iter().map(Draft::message).collect())
+        let mut messages: Vec<Message<'a>> = drafts.into_iter().map(Draft::message).collect();
+        // What the model is to go on from must not end with a blank.
+        if let Some(Message { role: Role::Assistant, content }) = messages.last_mut()
+            && let Some(Block::Text(text)) = content.last_mut()
+        {
+            *text = Cow::Owned(text.trim_end().to_owned());
+        }
+        Ok(messages)
     }
 
     fn turn(&mut self, turn: &'a Turn) -> Result<Draft<'a>, Cannot> {
-        let mut draft = Draft { role: turn.role, results: Vec::new(), rest: Vec::new() };
+        let mut draft = Draft { role: turn.role, early: Vec::new(), late: Vec::new() };
         for part in &turn.parts {
-            let first = matches!(part, Part::Result(_));
+            let late = match turn.role {
+                Role::User => !matches!(part, Part::Result(_)),
+                Role::Assistant => matches!(part, Part::Call(_)),
+            };
             let blocks = self.part(turn.role, part)?;
             let mark = mark(part).filter(|_| !blocks.is_empty());
             let mark = self.marks.take(mark, self.rendered).map(Block::CachePoint);
-            let place = if first { &mut draft.results } else { &mut draft.rest };
-            place.extend(blocks.into_iter().chain(mark));
+            let blocks = blocks.into_iter().chain(mark);
+            if late { draft.late.extend(blocks) } else { draft.early.extend(blocks) }
         }
         Ok(draft)
     }
@@ -96,11 +107,11 @@ impl<'a, 'r> Content<'a, 'r> {
             Part::Call(call) => Some(self.call(call)),
             Part::Result(result) => return self.result(result),
             Part::Thinking { .. } | Part::Redacted { .. } => {
-                let block = thought(part).filter(|_| self.model.claude().is_some_and(|claude| claude.thinks()));
+                let block = thought(part).filter(|_| self.place.model.claude().is_some());
                 if block.is_none() {
                     self.rendered.drop("messages.content.thinking");
                 }
-                block
+                block.filter(|_| self.thinks)
             }
         };
         Ok(block.into_iter().collect())
@@ -116,7 +127,7 @@ impl<'a, 'r> Content<'a, 'r> {
                 media::image(image).map(Some)
             }
             Part::Document(document) => media::document(document, &mut self.names),
-            Part::Audio { data, format } => media::sound(data, format, self.model.claude().is_some()).map(Some),
+            Part::Audio { data, format } => media::sound(data, format, self.place.model.claude().is_some()).map(Some),
             Part::Text(_)
             | Part::Refusal(_)
             | Part::Call(_)
@@ -129,7 +140,7 @@ impl<'a, 'r> Content<'a, 'r> {
     fn call(&mut self, call: &'a Call) -> Block<'a> {
         self.called.insert(&call.id, &call.name);
         let input = call.object();
-        if self.in_words {
+        if self.place.in_words {
             return Block::Text(Cow::Owned(format!("[called {} with {input}]", call.name)));
         }
         Block::ToolUse(ToolUse {
@@ -147,19 +158,20 @@ impl<'a, 'r> Content<'a, 'r> {
                 part => content.extend(self.media(part)?),
             }
         }
-        if self.in_words {
+        if self.place.in_words {
             return Ok(self.told(result, content));
         }
         if content.is_empty() {
-            content.push(Block::Text(Cow::Borrowed("")));
+            // An error has to say something.
+            content.push(Block::Text(Cow::Borrowed(if result.is_error { "error" } else { "" })));
         }
-        if result.is_error && !self.model.takes_status() {
+        if result.is_error && !self.place.model.takes_status() {
             self.rendered.drop("messages.content.is_error");
         }
         Ok(vec![Block::ToolResult(ToolResult {
             tool_use_id: ids::fit(&result.id, ids::Rule::Bedrock),
             content,
-            status: (result.is_error && self.model.takes_status()).then_some("error"),
+            status: (result.is_error && self.place.model.takes_status()).then_some("error"),
         })])
     }
 
@@ -179,8 +191,8 @@ impl<'a, 'r> Content<'a, 'r> {
 
 impl<'a> Draft<'a> {
     fn message(mut self) -> Message<'a> {
-        let has_text = self.results.iter().chain(&self.rest).any(|block| matches!(block, Block::Text(_)));
-        let document = self.results.iter().chain(&self.rest).find_map(|block| match block {
+        let blocks = || self.early.iter().chain(&self.late);
+        let document = blocks().find_map(|block| match block {
             Block::Document(document) => Some(document.name.clone()),
             Block::Text(_)
             | Block::Image(_)
@@ -190,11 +202,11 @@ impl<'a> Draft<'a> {
             | Block::ReasoningContent(_)
             | Block::CachePoint(_) => None,
         });
-        if let Some(name) = document.filter(|_| !has_text) {
-            self.rest.push(Block::Text(Cow::Owned(name)));
+        if let Some(name) = document.filter(|_| !blocks().any(|block| matches!(block, Block::Text(_)))) {
+            self.late.push(Block::Text(Cow::Owned(name)));
         }
-        self.results.append(&mut self.rest);
-        Message { role: self.role, content: self.results }
+        self.early.append(&mut self.late);
+        Message { role: self.role, content: self.early }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod cache;
+mod claude;
 mod content;
 #[cfg(test)]
 #[path = "fixture_tests.rs"]

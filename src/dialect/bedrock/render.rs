@@ -8,8 +8,9 @@ use super::content::Content;
 use super::model::Model;
 use super::thinking::{Place, sample, think};
 use super::tools;
-use super::wire::{Body, System, Typed};
-use crate::dialect::canonical::{Cannot, Part, Profile, Rendered, Request};
+use super::wire::{Block, Body, Message, System, Typed};
+use crate::dialect::canonical::{Cannot, Part, Profile, Rendered, Request, Role};
+use crate::dialect::openai_chat::request::BadRequest;
 
 /// The longest value in `requestMetadata`.
 const VALUE_LIMIT: usize = 256;
@@ -23,18 +24,18 @@ pub fn request(request: &Request, profile: &Profile<'_>) -> Result<Rendered, Can
     let mut rendered = Rendered::default();
     let mut marks = Marks::of(request, model, tools::are_offered(request));
     let offer = tools::offer(request, profile, model, &mut marks, &mut rendered)?;
-    let place = Place { forced: offer.is_forced(), in_words: offer.config.is_none() && has_tool_blocks(request) };
-    let mut body = Body {
-        system: system(request, &mut marks, &mut rendered),
-        messages: Content::new(model, place.in_words, &mut marks, &mut rendered).messages(request)?,
-        tool_config: offer.config,
-        output_config: offer.output,
-        ..Body::default()
-    };
+    let in_words = offer.config.is_none() && has_tool_blocks(request);
+    let place = Place { profile, model, forced: offer.is_forced(), in_words };
+    let mut body = Body { tool_config: offer.config, output_config: offer.output, ..Body::default() };
     body.additional_model_request_fields.tool_choice = offer.one_call;
     body.inference_config.max_tokens = request.max_tokens;
-    let thinks = think(request, profile, model, place, &mut body, &mut rendered);
+    let thinks = think(request, place, &mut body, &mut rendered);
     sample(request, model, thinks, &mut body, &mut rendered);
+    body.system = system(request, &mut marks, &mut rendered);
+    body.messages = Content::new(place, thinks, &mut marks, &mut rendered).messages(request)?;
+    if body.messages.is_empty() {
+        body.messages = instructions_only(std::mem::take(&mut body.system))?;
+    }
     body.inference_config.stop_sequences = stop_sequences(request, model, &mut rendered);
     label(request, &mut body, &mut rendered);
     for what in &request.uncarried {
@@ -57,6 +58,20 @@ fn system<'a>(request: &'a Request, marks: &mut Marks, rendered: &mut Rendered) 
         system.extend(marks.take(text.cache.as_ref(), rendered).map(System::CachePoint));
     }
     system
+}
+
+/// Bedrock wants a message. A request that is all instructions is sent as what the user says.
+fn instructions_only(system: Vec<System<'_>>) -> Result<Vec<Message<'_>>, Cannot> {
+    let block = |part| match part {
+        System::Text(text) => Block::Text(text.into()),
+        System::CachePoint(point) => Block::CachePoint(point),
+    };
+    let content: Vec<Block<'_>> = system.into_iter().map(block).collect();
+    if content.is_empty() {
+        let wanted = "a list with at least one message that says something";
+        return Err(BadRequest::wrong_type("messages", wanted).into());
+    }
+    Ok(vec![Message { role: Role::User, content }])
 }
 
 /// Claude refuses texts of blanks only, and nobody takes an empty one.

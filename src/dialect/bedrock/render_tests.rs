@@ -6,7 +6,7 @@ use super::*;
 use crate::dialect::bedrock::fixture::{
     NOVA, OLD, QWEN, SONNET, asked, call, marked, model, result, text, tool, try_write, user, write,
 };
-use crate::dialect::canonical::{Cache, Document, Image, Source, Text, Tool, ToolChoice, ToolResult};
+use crate::dialect::canonical::{Cache, Document, Effort, Image, Source, Text, Tool, ToolChoice, ToolResult};
 use crate::policy::capability::Lack;
 
 fn base64(media_type: &str, data: &str) -> Source {
@@ -49,7 +49,6 @@ fn a_plain_request() {
 fn messages_take_turns_the_user_first_and_none_is_empty() {
     let foreign = || Part::Thinking { text: "hm".into(), signature: Some("backstop:x".into()) };
     for (turns, messages) in [
-        (vec![], json!([["user", "Continue."]])),
         (vec![model(vec![text("Hello")])], json!([["user", "Continue."], ["assistant", "Hello"]])),
         (vec![user(vec![text("a")]), model(vec![text(" \n")]), user(vec![text("b")])], json!([["user", "a", "b"]])),
         (vec![user(vec![text("a")]), model(vec![foreign()]), user(vec![text("b")])], json!([["user", "a", "b"]])),
@@ -57,6 +56,7 @@ fn messages_take_turns_the_user_first_and_none_is_empty() {
             vec![user(vec![text("a")]), model(vec![Part::Refusal("no".into())]), user(vec![text("")])],
             json!([["user", "a"], ["assistant", "no"]]),
         ),
+        (vec![user(vec![text("a")]), model(vec![text("go on \n")])], json!([["user", "a"], ["assistant", "go on"]])),
     ] {
         let (body, _) = write(&asked(turns), SONNET);
         let told: Vec<Value> = body["messages"]
@@ -76,7 +76,7 @@ fn messages_take_turns_the_user_first_and_none_is_empty() {
 fn calls_and_results_stand_together_results_first() {
     let mut request = asked(vec![
         user(vec![text("go")]),
-        model(vec![text("calling"), call("call_1", ""), call("functions.f 2", r#"{"a":1}"#)]),
+        model(vec![call("call_1", ""), call("functions.f 2", r#"{"a":1}"#), text("calling")]),
         user(vec![
             text("and"),
             result("call_1", vec![text("one"), image(base64("image/png", "aW1n"))]),
@@ -105,7 +105,7 @@ fn calls_and_results_stand_together_results_first() {
         json!([
             {"toolResult": {"toolUseId": "call_1", "content": [
                 {"text": "one"}, {"image": {"format": "png", "source": {"bytes": "aW1n"}}}]}},
-            {"toolResult": {"toolUseId": second, "content": [{"text": ""}], "status": "error"}},
+            {"toolResult": {"toolUseId": second, "content": [{"text": "error"}], "status": "error"}},
             {"cachePoint": {"type": "default"}},
             {"text": "and"},
         ])
@@ -230,48 +230,59 @@ fn marks_become_cache_points_where_they_are_taken() {
 }
 
 #[test]
-fn claudes_own_thinking_goes_back_to_claude_only() {
+fn claudes_own_thinking_goes_back_to_a_claude_that_thinks() {
     let thought = |signature: Option<&str>| Part::Thinking { text: "hm".into(), signature: signature.map(Into::into) };
     let redacted = |data: &str| Part::Redacted { data: data.into() };
+    let turns = |part| vec![user(vec![text("a")]), model(vec![part, text("b")]), user(vec![text("c")])];
     let kept = [
         (thought(Some("sig")), json!({"reasoningContent": {"reasoningText": {"text": "hm", "signature": "sig"}}})),
         (redacted("c2VjcmV0"), json!({"reasoningContent": {"redactedContent": "c2VjcmV0"}})),
     ];
     for (part, block) in kept {
-        let request = asked(vec![user(vec![text("a")]), model(vec![part, text("b")]), user(vec![text("c")])]);
+        let mut request = Request { effort: Some(Effort::Low), ..asked(turns(part)) };
         let (body, dropped) = write(&request, SONNET);
         assert_eq!(body["messages"][1]["content"], json!([block, {"text": "b"}]));
         assert!(dropped.is_empty());
-        for other in [OLD, NOVA, QWEN] {
+        request.effort = None;
+        for (other, noted) in [(SONNET, false), (OLD, false), (NOVA, true), (QWEN, true)] {
             let (body, dropped) = write(&request, other);
             assert_eq!(body["messages"][1]["content"], json!([{"text": "b"}]), "{other}");
-            assert_eq!(dropped, ["messages.content.thinking"]);
+            assert_eq!(dropped == ["messages.content.thinking"], noted, "{other}: {dropped:?}");
         }
     }
     for part in [thought(None), thought(Some("")), thought(Some("backstop:1")), redacted("backstop:1"), redacted("{}")]
     {
-        let request = asked(vec![user(vec![text("a")]), model(vec![part, text("b")])]);
-        let (body, dropped) = write(&request, SONNET);
+        let (body, dropped) = write(&Request { effort: Some(Effort::Low), ..asked(turns(part)) }, SONNET);
         assert_eq!(body["messages"][1]["content"], json!([{"text": "b"}]));
         assert_eq!(dropped, ["messages.content.thinking"]);
     }
 }
 
 #[test]
+fn instructions_alone_are_what_the_user_says() {
+    let mut request = Request { system: vec![marked("Say hi.", None)], ..Request::default() };
+    let (body, _) = write(&request, SONNET);
+    let said = json!([{"role": "user", "content": [{"text": "Say hi."}, {"cachePoint": {"type": "default"}}]}]);
+    assert_eq!((&body["messages"], body.get("system")), (&said, None));
+    request.system = vec![Text::new(" ")];
+    assert!(matches!(try_write(&request, SONNET), Err(Cannot::Bad(bad)) if bad.param == Some("messages")));
+}
+
+#[test]
 fn who_asks_and_how_urgently() {
-    for (user, tier, metadata, sent, noted) in [
+    for (who, tier, metadata, sent, noted) in [
         (Some("u-1 {x}\u{e9}"), Some("auto"), json!({"user": "u-1 _x__"}), Value::Null, vec![]),
         (Some(" "), Some("standard_only"), Value::Null, json!({"type": "default"}), vec!["user"]),
         (None, Some("flex"), Value::Null, json!({"type": "flex"}), vec![]),
         (None, Some("scale"), Value::Null, Value::Null, vec!["service_tier"]),
     ] {
-        let mut request = asked(Vec::new());
-        request.user = user.map(Into::into);
+        let mut request = asked(vec![user(vec![text("a")])]);
+        request.user = who.map(Into::into);
         request.service_tier = tier.map(Into::into);
         let (body, dropped) = write(&request, NOVA);
         assert_eq!((&body["requestMetadata"], &body["serviceTier"]), (&metadata, &sent));
         assert_eq!(dropped, noted);
     }
-    let long = Request { user: Some("u".repeat(300)), ..Request::default() };
+    let long = Request { user: Some("u".repeat(300)), ..asked(vec![user(vec![text("a")])]) };
     assert_eq!(write(&long, NOVA).0["requestMetadata"]["user"].as_str().map(str::len), Some(256));
 }

@@ -121,6 +121,14 @@ pub(super) fn offer<'a>(
         rendered.schema_tool = Some(name);
         tools.push(Tool::ToolSpec(tool));
     }
+    if matches!(choice, Some(Choice::Any {} | Choice::Tool { .. }))
+        && model.claude().is_some_and(|claude| !claude.takes_forced_tools())
+    {
+        choice = Some(Choice::Auto {});
+        if must {
+            rendered.drop("tool_choice");
+        }
+    }
     if !tools.is_empty() {
         offer.config = Some(ToolConfig { tools, tool_choice: choice });
     }
@@ -153,10 +161,16 @@ fn stand_in<'a>(format: &'a Format, asked: &[&Asked]) -> Result<ToolSpec<'a>, Ca
         let words = "the root of the JSON schema is no object, which a tool's input has to be";
         return Err(Cannot::Lack(Lack::JsonSchema, words.to_owned()));
     }
-    let description = description.filter(|text| !text.trim().is_empty()).unwrap_or("Gives the whole answer.");
+    let mut words = "Answers the user. Its input is the whole answer.".to_owned();
+    if !asked.is_empty() {
+        words.push_str(" When no other tool is needed any more, call this one: never answer in plain text.");
+    }
+    if let Some(description) = description {
+        words = format!("{words} {description}");
+    }
     Ok(ToolSpec {
         name: Cow::Owned(free_name(wanted.unwrap_or_default(), asked)),
-        description: Cow::Borrowed(description),
+        description: Cow::Owned(words),
         input_schema: Json { json: typed(schema) },
         strict: None,
     })
@@ -220,7 +234,7 @@ fn native(format: &Format, model: Model) -> Option<OutputConfig<'_>> {
 
 /// Whether the model keeps to schemas, and this is one that it would not refuse.
 fn structured(schema: &str, model: Model) -> bool {
-    model.claude().is_some_and(|claude| claude.structures())
+    model.follows_schemas()
         && serde_json::from_str::<Value>(schema)
             .is_ok_and(|schema| schema.get("type").is_some_and(|kind| kind == "object") && keeps_to_the_subset(&schema))
 }

@@ -151,7 +151,7 @@ fn a_schema_is_a_tool_where_it_is_not() {
         assert_eq!(
             body["toolConfig"],
             json!({
-                "tools": [{"toolSpec": {"name": "my_answer", "description": "Gives the whole answer.",
+                "tools": [{"toolSpec": {"name": "my_answer", "description": "Answers the user. Its input is the whole answer.",
                     "inputSchema": {"json": serde_json::from_str::<Value>(schema).unwrap()}}}],
                 "toolChoice": {"tool": {"name": "my_answer"}},
             })
@@ -177,6 +177,17 @@ fn a_schema_beside_tools() {
 }
 
 #[test]
+fn who_cannot_be_made_to_call_is_asked_to() {
+    let fable = "anthropic.claude-fable-5";
+    let (body, dropped) = write(&Request { tool_choice: Some(ToolChoice::Any), ..plain() }, fable);
+    assert_eq!(body["toolConfig"]["toolChoice"], json!({"auto": {}}));
+    assert_eq!(dropped, ["tool_choice"]);
+    let (body, dropped) = write(&shaped(CLOSED), fable);
+    assert_eq!(body["toolConfig"]["toolChoice"], json!({"auto": {}}));
+    assert!(dropped.is_empty());
+}
+
+#[test]
 fn the_tool_that_stands_in_has_a_name_of_its_own() {
     let tools = |names: &[&str]| names.iter().map(|name| tool(name)).collect::<Vec<_>>();
     for (wanted, taken, name) in [
@@ -189,7 +200,7 @@ fn the_tool_that_stands_in_has_a_name_of_its_own() {
         let taken = tools(&taken);
         assert_eq!(free_name(wanted, &taken.iter().collect::<Vec<_>>()), name);
     }
-    let json = Request { format: Some(Format::Json), ..asked(Vec::new()) };
+    let json = Request { format: Some(Format::Json), ..asked(vec![user(vec![text("go")])]) };
     assert_eq!(try_write(&json, NOVA).unwrap().schema_tool.as_deref(), Some("json_answer"));
 }
 

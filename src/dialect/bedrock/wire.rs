@@ -208,12 +208,13 @@ impl Additional {
     }
 }
 
-#[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "lowercase")]
-pub(super) enum ClaudeThinking {
-    Enabled { budget_tokens: u64 },
-    Adaptive,
-    Disabled,
+#[derive(Debug, Default, Serialize)]
+pub(super) struct ClaudeThinking {
+    pub(super) r#type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) budget_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) display: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
