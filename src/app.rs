@@ -1,6 +1,8 @@
 //! All wiring: a resolved configuration becomes a running gateway.
 //!
-//! Owns the order in which things are made, and is the only file that knows everyone. Decides nothing.
+//! Owns the order in which things are made; it and `app/slot.rs` are the only files that know everyone. Decides nothing.
+
+mod slot;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +16,7 @@ use crate::dialect::openai_chat::request::ModelName;
 use crate::failover::{Clock, FailoverLayer, SharedLedger};
 use crate::policy::capability::Lack;
 use crate::policy::chain::{Catalog, Chain, KeyEntry, Level, ProviderEntry};
-use crate::policy::classify::{Family, Override, Overrides};
+use crate::policy::classify::{Override, Overrides};
 use crate::policy::id::{EndpointId, KeyId, ProviderId, SlotId};
 use crate::policy::ledger::{Ledger, SlotInfo};
 use crate::policy::run::MAX_LEVELS;
@@ -24,7 +26,7 @@ use crate::server::{ServeOptions, State};
 use crate::stream::gate::GateLimits;
 use crate::telemetry::names::SlotName;
 use crate::telemetry::{Metrics, Names, Watch};
-use crate::upstream::route::Hidden;
+use crate::upstream::aws::Signer;
 use crate::upstream::{Client, ClientSettings, Clients, Exchange, Route, Routes};
 
 /// A gateway, ready to serve.
@@ -233,7 +235,7 @@ impl<'a> Tables<'a> {
         }
         let run = &self.config.run;
         let mut abilities = model.map(|model| self.config.models.abilities(&provider.name, model)).unwrap_or_default();
-        abilities.apis = provider.endpoints;
+        abilities = slot::spoken(abilities, provider);
         let patience = if abilities.reasoning == Some(true) { run.first_content_reasoning } else { run.first_content };
         let unserved = provider.unserved.map(|why| match why {
             Unserved::Dialect => Lack::Dialect,
@@ -298,10 +300,15 @@ impl<'a> Tables<'a> {
         self.routes.push(Route {
             provider: ProviderId(number(index)),
             client,
-            family: family(provider.dialect, provider.family),
-            addresses: Route::addresses(&base.prefix).map_err(because)?,
-            headers: Route::headers(&base.authority, key.secret.as_ref().map(crate::secret::Secret::bearer), &extra),
-            hidden: Hidden::of(key.secret.as_ref(), &extra),
+            family: slot::family(provider.dialect, provider.family),
+            dialect: provider.dialect,
+            vendor: provider.family,
+            is_plain: provider.dialect == Dialect::OpenAiChat && provider.family == Vendor::Other,
+            addresses: Route::addresses(&slot::prefix(provider, base)).map_err(because)?,
+            by_model: slot::by_model(provider, base),
+            signer: key.aws.as_ref().map(|access| Signer::new(slot::aws(access), self.clients[index].clone())),
+            headers: Route::headers(&base.authority, &slot::credential(provider, key), &extra),
+            hidden: slot::hidden(key, &extra),
             model: model.map(ModelName::new),
         });
         Ok(slot)
@@ -344,30 +351,6 @@ fn affinity(provider: &str, key: &str) -> u64 {
         .chain([b'@'])
         .chain(key.bytes())
         .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// Whose table of errors is read. Everything but the native dialects of others speaks like OpenAI here.
-const fn family(dialect: Dialect, vendor: Vendor) -> Family {
-    match (dialect, vendor) {
-        (Dialect::Bedrock, _) | (_, Vendor::Bedrock) => Family::Bedrock,
-        (Dialect::Anthropic, _) | (_, Vendor::Anthropic) => Family::Anthropic,
-        (Dialect::OpenAiChat, Vendor::Gemini) => Family::Gemini,
-        (Dialect::OpenAiChat, Vendor::Ollama) => Family::Ollama,
-        (
-            Dialect::OpenAiChat,
-            Vendor::OpenAi
-            | Vendor::OpenRouter
-            | Vendor::Xai
-            | Vendor::Groq
-            | Vendor::Mistral
-            | Vendor::DeepSeek
-            | Vendor::Together
-            | Vendor::Fireworks
-            | Vendor::Vllm
-            | Vendor::Azure
-            | Vendor::Other,
-        ) => Family::OpenAi,
-    }
 }
 
 fn overrides(config: &Config) -> Overrides {

@@ -11,7 +11,7 @@ use super::problem::Place;
 use super::resolve::Desk;
 
 /// What the gateway appends itself.
-const ENDPOINTS: [&str; 5] = ["/chat/completions", "/responses", "/completions", "/embeddings", "/models"];
+const ENDPOINTS: [&str; 6] = ["/chat/completions", "/responses", "/completions", "/embeddings", "/models", "/messages"];
 
 /// Why a text is no address, and what to write instead.
 #[derive(Debug, PartialEq, Eq)]
@@ -180,7 +180,11 @@ mod tests {
     #[test]
     fn every_builtin_address_parses() {
         for known in BUILTINS {
-            assert!(parse_base_url(&known.base_url.replace("{region}", "eu-west-1")).is_ok(), "{}", known.name);
+            assert!(
+                parse_base_url(&known.base_url.replace("{region}", "eu-west-1").replace("{resource}", "mine")).is_ok(),
+                "{}",
+                known.name
+            );
         }
     }
 }

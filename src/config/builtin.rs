@@ -9,7 +9,7 @@ pub use crate::dialect::vendor::{Dialect, Vendor as Family};
 pub struct Builtin {
     /// The name in the configuration.
     pub name: &'static str,
-    /// Where it answers. Bedrock's holds `{region}`.
+    /// Where it answers. Bedrock's holds `{region}`, Azure's `{resource}`.
     pub base_url: &'static str,
     /// What it speaks.
     pub dialect: Dialect,
@@ -27,9 +27,11 @@ const fn vendor(name: &'static str, base_url: &'static str, family: Family, key_
 }
 
 /// Every built-in provider.
-pub const BUILTINS: [Builtin; 13] = [
-    // Anthropic by its OpenAI-compatible endpoint until its own dialect is spoken.
-    vendor("anthropic", "https://api.anthropic.com/v1", Family::Anthropic, "ANTHROPIC_API_KEY"),
+pub const BUILTINS: [Builtin; 14] = [
+    Builtin {
+        dialect: Dialect::Anthropic,
+        ..vendor("anthropic", "https://api.anthropic.com/v1", Family::Anthropic, "ANTHROPIC_API_KEY")
+    },
     vendor("openai", "https://api.openai.com/v1", Family::OpenAi, "OPENAI_API_KEY"),
     vendor("openrouter", "https://openrouter.ai/api/v1", Family::OpenRouter, "OPENROUTER_API_KEY"),
     vendor("xai", "https://api.x.ai/v1", Family::Xai, "XAI_API_KEY"),
@@ -39,6 +41,7 @@ pub const BUILTINS: [Builtin; 13] = [
     vendor("deepseek", "https://api.deepseek.com/v1", Family::DeepSeek, "DEEPSEEK_API_KEY"),
     vendor("together", "https://api.together.xyz/v1", Family::Together, "TOGETHER_API_KEY"),
     vendor("fireworks", "https://api.fireworks.ai/inference/v1", Family::Fireworks, "FIREWORKS_API_KEY"),
+    vendor("azure", "https://{resource}.openai.azure.com", Family::Azure, "AZURE_OPENAI_API_KEY"),
     Builtin { needs_key: false, ..vendor("ollama", "http://127.0.0.1:11434/v1", Family::Ollama, "OLLAMA_API_KEY") },
     Builtin { needs_key: false, ..vendor("vllm", "http://127.0.0.1:8000/v1", Family::Vllm, "VLLM_API_KEY") },
     Builtin {

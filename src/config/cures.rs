@@ -9,7 +9,7 @@ use super::problem::{Place, plainly, shown};
 use super::resolve::meant;
 
 /// Words of other programs, and ours, for settings of providers, keys and chains.
-const WORDS: [(&str, &[&str]); 17] = [
+const WORDS: [(&str, &[&str]); 30] = [
     ("api_key", &["key", "keys"]),
     ("apiKey", &["key", "keys"]),
     ("apikey", &["key", "keys"]),
@@ -27,6 +27,19 @@ const WORDS: [(&str, &[&str]); 17] = [
     ("primary", &["targets"]),
     ("models", &["targets"]),
     ("port", &["listen"]),
+    ("aws_access_key_id", &["access_key_id"]),
+    ("aws_access_key", &["access_key_id"]),
+    ("accessKeyId", &["access_key_id"]),
+    ("aws_secret_access_key", &["secret_access_key"]),
+    ("aws_secret_key", &["secret_access_key"]),
+    ("secretAccessKey", &["secret_access_key"]),
+    ("aws_session_token", &["session_token"]),
+    ("sessionToken", &["session_token"]),
+    ("aws_profile_name", &["aws_profile"]),
+    ("aws_region", &["region"]),
+    ("aws_region_name", &["region"]),
+    ("apiVersion", &["api_version"]),
+    ("azure_endpoint", &["base_url"]),
 ];
 
 /// What to write instead of a setting that there is not.

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use figment::value::{Dict, Value};
 
-use super::builtin::{BUILTINS, Builtin};
+use super::aws::{self, region_of_variables};
+use super::builtin::{BUILTINS, Builtin, Family};
 use super::credential::{self, Flaw};
 use super::defaults::{DEFAULT_MODELS, OTHER_VARIABLES};
 use super::file::{self, Unusable};
@@ -17,8 +18,10 @@ use super::variables::{Variables, literal, set};
 /// The keys of one provider.
 pub(super) struct Found {
     pub(super) provider: &'static Builtin,
-    /// Names and secrets, in the order in which they are tried.
-    keys: Vec<(String, String)>,
+    /// The keys as they would be written, in the order in which they are tried.
+    keys: Vec<Dict>,
+    /// What else the environment says of the provider.
+    settings: Dict,
     /// The variables that hold them.
     pub(super) variables: Vec<String>,
     /// What is no key, and files that could not be read, by the variable that holds or names them.
@@ -28,15 +31,31 @@ pub(super) struct Found {
 impl Found {
     /// The setting `providers.NAME.keys`.
     pub(super) fn dict(&self) -> Dict {
-        let key = |(name, key): &(String, String)| {
-            let fields = [("key", literal(key)), ("profile", name.clone())];
-            Value::from(fields.map(|(field, text)| (field.to_owned(), Value::from(text))).into_iter().collect::<Dict>())
-        };
-        let keys: Vec<Value> = self.keys.iter().map(key).collect();
-        let provider = Dict::from([("keys".to_owned(), keys.into())]);
+        let keys: Vec<Value> = self.keys.iter().cloned().map(Value::from).collect();
+        let mut provider = self.settings.clone();
+        provider.insert("keys".to_owned(), keys.into());
         let providers = Dict::from([(self.provider.name.to_owned(), provider.into())]);
         Dict::from([("providers".to_owned(), providers.into())])
     }
+
+    /// What is missing, as an address, if neither the environment nor `written` says it.
+    pub(super) fn lacks(&self, written: Option<&Value>) -> Option<&'static str> {
+        let says = |field: &str| {
+            self.settings.contains_key(field)
+                || matches!(written, Some(Value::Dict(_, fields)) if fields.contains_key(field))
+        };
+        let azure = self.provider.family == Family::Azure;
+        (azure && !says("base_url") && !says("resource")).then_some(AZURE_ENDPOINT)
+    }
+}
+
+/// Where Azure answers, and in which version, as its own programs are told.
+const AZURE_ENDPOINT: &str = "AZURE_OPENAI_ENDPOINT";
+const AZURE_VERSION: &str = "OPENAI_API_VERSION";
+
+/// Fields and texts, in which nothing is replaced.
+fn fields<const COUNT: usize>(fields: [(&str, &str); COUNT]) -> Dict {
+    fields.into_iter().map(|(field, text)| (field.to_owned(), Value::from(literal(text)))).collect()
 }
 
 /// Providers in the order in which they are preferred.
@@ -55,7 +74,10 @@ pub(super) fn variable_names() -> Vec<&'static str> {
 /// The keys that the environment holds.
 pub(super) fn discover(variables: &Variables, warnings: &mut Vec<String>) -> Vec<Found> {
     let served = order().into_iter();
-    let found: Vec<_> = served.filter_map(|known| keys_of(known, variables, warnings)).collect();
+    let mut found: Vec<_> = served.filter_map(|known| keys_of(known, variables, warnings)).collect();
+    if found.iter().all(|found| found.provider.family != Family::Bedrock) {
+        found.extend(aws_keys(variables));
+    }
     for (name, meant) in misspelt(variables) {
         warnings.push(format!("{name} is the key of no provider that is known: did you mean {meant}?"));
     }
@@ -74,10 +96,36 @@ fn keys_of(provider: &'static Builtin, variables: &Variables, warnings: &mut Vec
         }
         let Search { held, unread, .. } = search;
         (!held.is_empty() || !unread.is_empty()).then(|| {
-            let (keys, variables) = named(held, warnings);
-            Found { provider, keys, variables, unread }
+            let (keys, names) = named(held, warnings);
+            let keys = keys.iter().map(|(name, key)| fields([("key", key), ("profile", name)])).collect();
+            Found { provider, keys, settings: settings_of(provider, variables), variables: names, unread }
         })
     })
+}
+
+/// What variables say of a provider besides its keys.
+fn settings_of(provider: &Builtin, variables: &Variables) -> Dict {
+    if provider.family != Family::Azure {
+        return Dict::new();
+    }
+    let said = [("base_url", AZURE_ENDPOINT), ("api_version", AZURE_VERSION)];
+    let said = said.iter().filter_map(|(field, name)| Some((*field, set(variables, name)?)));
+    said.map(|(field, text)| (field.to_owned(), Value::from(literal(text)))).collect()
+}
+
+/// Bedrock by the keys that AWS's own programs use.
+fn aws_keys(variables: &Variables) -> Option<Found> {
+    let provider = BUILTINS.iter().find(|known| known.family == Family::Bedrock)?;
+    let (id, secret) = (set(variables, aws::ID)?, set(variables, aws::SECRET)?);
+    let token = set(variables, aws::TOKEN).unwrap_or_default();
+    let key = fields([
+        ("access_key_id", id),
+        ("secret_access_key", secret),
+        ("session_token", token),
+        ("profile", "default"),
+    ]);
+    let variables = [aws::ID, aws::SECRET].map(str::to_owned).to_vec();
+    Some(Found { provider, keys: vec![key], settings: Dict::new(), variables, unread: Vec::new() })
 }
 
 /// A key, and where it was found.
@@ -196,6 +244,13 @@ fn misspelt_key(variables: &Variables, name: &str) -> Option<&'static str> {
     known().find(|variable| stem(variable) == Some(close) && set(variables, variable).is_none())
 }
 
+/// Variables of other programs that are not read, and ours.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_API_KEY"),
+    ("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"),
+    ("AZURE_API_VERSION", "OPENAI_API_VERSION"),
+];
+
 /// What is said of addresses in the environment that are not read, and of a provider that is nearly one that is known.
 /// `providers` are those that variables of ours make.
 pub(super) fn addresses(variables: &Variables, providers: &Dict) -> Vec<String> {
@@ -206,6 +261,11 @@ pub(super) fn addresses(variables: &Variables, providers: &Dict) -> Vec<String> 
         let names = ["BASE_URL", "API_BASE"].map(|ending| format!("{stem}_{ending}"));
         for name in names.iter().filter(|name| !ours && set(variables, name).is_some()) {
             warnings.push(format!("{name} is not read: did you mean BACKSTOP_PROVIDERS__{stem}__BASE_URL?"));
+        }
+    }
+    for (name, meant) in ELSEWHERE.iter().filter(|(name, _)| set(variables, name).is_some()) {
+        if set(variables, meant).is_none() {
+            warnings.push(format!("{name} is not read: did you mean {meant}?"));
         }
     }
     let names = || BUILTINS.iter().map(|known| known.name);
@@ -227,18 +287,38 @@ fn stem_is(known: &str, written: &str) -> bool {
 }
 
 /// The chain `default` for the providers in `providers` that have keys, as `provider/model`.
-pub(super) fn default_chain(providers: &Dict) -> Vec<String> {
-    let usable = |(name, model): &&(&str, &str)| {
+pub(super) fn default_chain(providers: &Dict, variables: &Variables) -> Vec<String> {
+    let written = match providers.get("bedrock") {
+        Some(Value::Dict(_, fields)) => fields.get("region").and_then(Value::as_str).map(str::to_owned),
+        _ => None,
+    };
+    let region = written.unwrap_or_else(|| region_of_variables(variables));
+    let models = DEFAULT_MODELS
+        .map(|(name, model)| (name, if name == "bedrock" { in_region(model, &region) } else { model.to_owned() }));
+    let usable = |(name, model): &&(&str, String)| {
         let Some(Value::Dict(_, fields)) = providers.get(*name) else { return false };
         let has_key = ["keys", "auth"].iter().any(|list| match fields.get(*list) {
-            Some(Value::Array(_, items)) => !items.is_empty(),
+            Some(Value::Array(_, items)) => items.iter().any(is_vendors),
             _ => false,
         });
         let allowed = match fields.get("models") {
-            Some(Value::Array(_, models)) => models.iter().any(|allowed| allowed.as_str() == Some(model)),
+            Some(Value::Array(_, models)) => models.iter().any(|allowed| allowed.as_str() == Some(model.as_str())),
             _ => true,
         };
         has_key && allowed
     };
-    DEFAULT_MODELS.iter().filter(usable).map(|(name, model)| format!("{name}/{model}")).collect()
+    models.iter().filter(usable).map(|(name, model)| format!("{name}/{model}")).collect()
+}
+
+/// Whether a key is of no use but at its vendor. Keys of AWS are for all of AWS, and no sign that prompts may go there.
+fn is_vendors(key: &Value) -> bool {
+    !matches!(key, Value::Dict(_, fields) if fields.contains_key("access_key_id"))
+}
+
+/// The inference profile of a model that a region has: of its part of the world where that is known, else of all.
+fn in_region(model: &str, region: &str) -> String {
+    let own = [("us-gov-", "us-gov"), ("us-", "us"), ("eu-", "eu")];
+    let area = own.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("global", |(_, area)| area);
+    let name = model.split_once('.').map_or(model, |(_, name)| name);
+    format!("{area}.{name}")
 }

@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, header};
 
+use super::aws::region_of_host;
 use super::credential;
 use super::problem::{Place, shown};
 use super::providers::{Region, Site};
 use super::resolve::Desk;
 use super::shapes::RawKey;
-use super::{BaseUrl, Dialect, Secret};
+use super::{AwsAccess, BaseUrl, Dialect, Secret, azure};
 use crate::policy::chain::allows;
 
 /// One credential of a provider.
@@ -20,8 +21,10 @@ use crate::policy::chain::allows;
 pub struct Key {
     /// The profile's name, unique in its provider; `default` for the key of a provider without any.
     pub name: String,
-    /// `None` sends no `Authorization`.
+    /// What is sent as it is: an API key or a token. `None` sends none.
     pub secret: Option<Secret>,
+    /// How requests are signed instead, at Bedrock.
+    pub aws: Option<AwsAccess>,
     /// Where this key is used instead of the provider's address.
     pub base_url: Option<BaseUrl>,
     /// Sent with every request, the provider's included; the values are marked sensitive.
@@ -44,10 +47,11 @@ impl Key {
     }
 
     /// The key of a provider without any.
-    pub(super) fn none(headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+    pub(super) fn none(headers: Vec<(HeaderName, HeaderValue)>, aws: Option<AwsAccess>) -> Self {
         Self {
             name: "default".to_owned(),
             secret: None,
+            aws,
             base_url: None,
             headers,
             models: None,
@@ -86,8 +90,12 @@ pub(super) struct Account {
 /// What keys have of their provider unless they say otherwise.
 pub(super) struct Common<'a> {
     pub(super) dialect: Dialect,
+    /// Whether its paths are Azure's.
+    pub(super) azure: bool,
     pub(super) base_url: Option<&'a str>,
     pub(super) region: Region<'a>,
+    /// At Bedrock, the region that signatures name.
+    pub(super) signed: Option<String>,
     pub(super) headers: Headers,
     pub(super) quota_group: Option<String>,
 }
@@ -176,10 +184,11 @@ impl Desk {
     }
 
     fn key(&mut self, site: &Site, place: &Place, at: usize, raw: RawKey, common: &Common<'_>) -> Option<Key> {
-        let name = raw.profile.unwrap_or_else(|| format!("key-{}", at + 1));
+        let name = raw.profile.clone().unwrap_or_else(|| format!("key-{}", at + 1));
         if let Some(flaw) = flaw_of_name(&name) {
             self.problem(&place.at("profile"), flaw, None);
         }
+        self.misplaced_aws(place, &raw, common.dialect == Dialect::Bedrock);
         let secret = match raw.key.as_deref() {
             Some(text) => self.secret(place, text),
             None if common.dialect == Dialect::Bedrock => None,
@@ -189,11 +198,19 @@ impl Desk {
             }
         };
         let base_url = if raw.base_url.is_some() || raw.region.is_some() {
-            let written = raw.base_url.as_deref().map(|text| (place.at("base_url"), text));
+            let trimmed = |text| if common.azure { azure::trimmed(text) } else { text };
+            let written = raw.base_url.as_deref().map(|text| (place.at("base_url"), trimmed(text)));
             let region = raw.region.as_deref().map(|text| (place.at("region"), text));
             self.address_of_key(site, written, region, common)
         } else {
             None
+        };
+        let aws = match &common.signed {
+            Some(usual) => {
+                let region = region_of(raw.region.as_deref(), base_url.as_ref(), usual);
+                self.aws_key(place, &raw, region).ok()?
+            }
+            None => None,
         };
         let account = Account {
             organization: raw.organization,
@@ -205,12 +222,14 @@ impl Desk {
         let models = self.allowed(&place.at("models"), raw.models);
         let quota_group = raw.quota_group.or_else(|| common.quota_group.clone());
         let disabled = raw.disabled.unwrap_or(false);
-        let plain_text = secret.as_ref().is_some_and(|secret| self.merged.file_holds(secret.expose()));
+        let keys = aws.as_ref().and_then(|aws| aws.source.keys());
+        let shown = [secret.as_ref(), keys.map(|keys| &keys.secret_access_key)];
+        let plain_text = shown.into_iter().flatten().any(|secret| self.merged.file_holds(secret.expose()));
         let headers = over(&common.headers, own);
-        Some(Key { name, secret, base_url, headers, models, quota_group, disabled, plain_text })
+        Some(Key { name, secret, aws, base_url, headers, models, quota_group, disabled, plain_text })
     }
 
-    fn secret(&mut self, place: &Place, text: &str) -> Option<Secret> {
+    pub(super) fn secret(&mut self, place: &Place, text: &str) -> Option<Secret> {
         let whose = self.merged.variables_of(place);
         if let Some(flaw) = credential::flaw(text) {
             let hint = flaw.hint.unwrap_or("several keys are several items of the list: [\"…\", \"…\"]");
@@ -235,9 +254,9 @@ impl Desk {
             let what = format!("two keys are named `{}`", shown(&key.name));
             self.problem(place, what, Some("give each its own profile".into()));
         }
-        let same = |known: &&Key| match (&known.secret, &key.secret) {
-            (Some(one), Some(two)) => one.expose() == two.expose(),
-            _ => false,
+        let same = |known: &&Key| {
+            known.secret.as_ref().zip(key.secret.as_ref()).is_some_and(|(one, two)| one.expose() == two.expose())
+                || known.aws.as_ref().zip(key.aws.as_ref()).is_some_and(|(one, two)| one.is_same(two))
         };
         if let Some(twin) = earlier.iter().find(same) {
             self.warn(format!("{place}: the same key as `{}`: two names do not make two quotas", shown(&twin.name)));
@@ -254,6 +273,12 @@ impl Desk {
             self.warn(text);
         }
     }
+}
+
+/// The region in which a key signs: its own, that of its address, or the provider's.
+pub(super) fn region_of(written: Option<&str>, base_url: Option<&BaseUrl>, usual: &str) -> String {
+    let host = || base_url.and_then(|url| region_of_host(url.authority.host()));
+    written.or_else(host).unwrap_or(usual).to_owned()
 }
 
 /// `common` with what `own` has of the same name in its place, and the rest of `own`.

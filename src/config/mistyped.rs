@@ -8,7 +8,7 @@ use super::builtin::builtin;
 use super::problem::{Place, distance, nearest, shown};
 use super::providers::Providers;
 use super::resolve::{Desk, meant};
-use super::{Chain, ModelTable};
+use super::{Chain, Family, ModelTable};
 use crate::policy::capability::Abilities;
 
 impl Desk {
@@ -83,7 +83,8 @@ impl Desk {
         for chain in chains {
             for target in &chain.targets {
                 let Some((provider, _)) = providers.get(target.provider) else { continue };
-                let is_vendor = builtin(provider).is_some_and(|known| known.needs_key);
+                // Deployments have names of their own.
+                let is_vendor = builtin(provider).is_some_and(|known| known.needs_key && known.family != Family::Azure);
                 if !is_vendor || models.abilities(provider, &target.model) != Abilities::default() {
                     continue;
                 }

@@ -16,6 +16,8 @@ use crate::policy::settings::{CooldownSettings, RunSettings};
 
 mod address;
 pub mod advice;
+mod aws;
+mod azure;
 pub mod builtin;
 mod chains;
 mod credential;
@@ -42,6 +44,8 @@ mod variables;
 
 pub use crate::policy::chain::KeyOrder;
 pub use crate::secret::Secret;
+pub use aws::{AwsAccess, AwsKeys, AwsSource, AwsVariables};
+pub use azure::AzureVersion;
 pub use builtin::{Dialect, Family};
 pub use keys::Key;
 pub use models::ModelTable;
@@ -203,6 +207,8 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Whose errors it sends.
     pub family: Family,
+    /// How its paths are made, if they are Azure's: below `base_url` without `/openai`.
+    pub azure: Option<AzureVersion>,
     /// Where it answers, unless a key says otherwise.
     pub base_url: BaseUrl,
     /// In the order written; never empty.
@@ -222,7 +228,7 @@ pub struct Provider {
 /// Why a provider's targets are skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Unserved {
-    /// This build does not speak its dialect yet.
+    /// This build does not speak its dialect, or nobody knows where it answers.
     Dialect,
     /// The variables of all its keys are unset.
     NoKey,

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use super::aws::{is_region, region_of_host};
 use super::builtin::{BUILTINS, Builtin, builtin};
-use super::keys::{Account, Common};
+use super::keys::{Account, Common, region_of};
 use super::problem::{Place, nearest, shown};
 use super::quantity::Period;
 use super::raw::{RawProvider, RawTimeouts};
@@ -60,8 +61,9 @@ impl Desk {
     fn own_provider(&mut self, place: &Place, name: String, mut raw: RawProvider) -> Option<Provider> {
         let known = builtin(&name);
         let (keys_place, keys) = self.key_list(place, &mut raw);
-        // Own address, own rules: only the vendor itself is known to want a key.
-        let wants_key = known.filter(|known| known.needs_key && raw.base_url.is_none());
+        // Own address, own rules: only the vendor itself is known to want a key. Azure's are all one's own.
+        let vendors = |known: &&Builtin| raw.base_url.is_none() || known.family == Family::Azure;
+        let wants_key = known.filter(|known| known.needs_key).filter(vendors);
         if let Some(known) = wants_key.filter(|_| keys.as_ref().is_some_and(Vec::is_empty)) {
             let hint = format!("add keys: [\"${{{}}}\"]", known.key_variable);
             self.problem(&keys_place, "this provider needs a key", Some(hint));
@@ -73,7 +75,7 @@ impl Desk {
     }
 
     pub(super) fn provider(&mut self, draft: Draft) -> Option<Provider> {
-        let Draft { name, site, raw, keys: written, unserved: why, .. } = draft;
+        let Draft { name, site, mut raw, keys: written, unserved: why, .. } = draft;
         let place = &site.place;
         self.name_of_provider(place, &name);
         let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
@@ -81,8 +83,12 @@ impl Desk {
             Some(text) => self.choose(&place.at("dialect"), text, &dialects),
             None => Some(site.known.map_or(Dialect::OpenAiChat, |known| known.dialect)),
         };
+        let azure = self.azure(place, site.known, dialect, &mut raw);
         let region = raw.region.as_deref().map(|text| (place.at("region"), text));
-        let base_url = self.address_of_provider(&site, &name, raw.base_url.as_deref(), region.clone());
+        let usual = (dialect == Some(Dialect::Bedrock)).then(|| self.usual_region());
+        let base_url =
+            self.address_of_provider(&site, &name, raw.base_url.as_deref(), region.clone(), usual.as_deref());
+        let signed = usual.map(|usual| region_of(raw.region.as_deref(), base_url.as_ref(), &usual));
         let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
         let account = Account {
             organization: raw.organization,
@@ -95,17 +101,26 @@ impl Desk {
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
         // Own address, own rules: what answers there is only known by trying.
         let usual = site.known.filter(|_| raw.base_url.is_none()).map(|known| known.family.endpoints());
-        let endpoints = raw.endpoints.as_deref().map(|names| self.endpoints(&place.at("endpoints"), names));
-        let endpoints = endpoints.or(usual).unwrap_or_default();
         let dialect = dialect?;
+        let endpoints = raw.endpoints.as_deref().map(|names| self.endpoints(&place.at("endpoints"), names, dialect));
+        let endpoints = endpoints.or(only(dialect)).or(usual).unwrap_or_default();
 
         let any_written = !written.is_empty();
         let quota_group = raw.quota_group;
-        let common = Common { dialect, base_url: raw.base_url.as_deref(), region, headers, quota_group };
+        let common = Common {
+            dialect,
+            azure: azure.is_some(),
+            base_url: raw.base_url.as_deref(),
+            region,
+            signed,
+            headers,
+            quota_group,
+        };
         let mut keys = self.keys(&site, written, &common);
         let no_key = keys.is_empty() && any_written;
         if keys.is_empty() {
-            keys.push(Key::none(common.headers));
+            let aws = self.aws_default(&common);
+            keys.push(Key::none(common.headers, aws));
         }
         let off = raw.disabled.unwrap_or(false) || keys.iter().all(|key| key.disabled);
         let unserved = match (off, why.is_none(), no_key) {
@@ -120,9 +135,13 @@ impl Desk {
         }
         let base_url = base_url?;
         self.warn_of_plain_text(place, &base_url, &keys);
+        if dialect == Dialect::Anthropic && raw.base_url.is_some() {
+            self.warn_of_missing_version(&site.base_url, &base_url);
+        }
         Some(Provider {
-            family: site.known.map_or(family_of(dialect), |known| known.family),
+            family: family_of(&site, dialect, azure.is_some()),
             name,
+            azure,
             dialect,
             base_url,
             keys,
@@ -165,9 +184,12 @@ impl Desk {
         name: &str,
         base_url: Option<&str>,
         region: Region<'_>,
+        usual: Option<&str>,
     ) -> Option<BaseUrl> {
         let (place, template) = match (base_url, site.known) {
             (Some(text), _) => (&site.base_url, text),
+            // Said where its resource is looked for.
+            (None, Some(known)) if known.family == Family::Azure => return None,
             (None, Some(known)) => (&site.place, known.base_url),
             (None, None) => {
                 // In the words of whoever wrote the file.
@@ -182,7 +204,7 @@ impl Desk {
                 return None;
             }
         };
-        self.address(place, template, region, base_url.is_none())
+        self.address(place, template, region, usual)
     }
 
     /// Where a key with an address or a region of its own is used.
@@ -193,7 +215,6 @@ impl Desk {
         region: Region<'_>,
         common: &Common<'_>,
     ) -> Option<BaseUrl> {
-        let builtin = base_url.is_none() && common.base_url.is_none();
         let (place, template) = match (base_url, common.base_url, site.known) {
             (Some((place, text)), ..) => (place, text),
             (None, Some(text), _) => (site.base_url.clone(), text),
@@ -201,29 +222,37 @@ impl Desk {
             (None, None, None) => return None,
         };
         let inherited = || common.region.clone().filter(|_| template.contains(REGION));
-        self.address(&place, template, region.or_else(inherited), builtin)
+        self.address(&place, template, region.or_else(inherited), common.signed.as_deref())
     }
 
-    /// An address with its region in place. `builtin` ones have a default region.
-    fn address(&mut self, place: &Place, template: &str, region: Region<'_>, builtin: bool) -> Option<BaseUrl> {
-        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        match region {
-            Some((at, _)) if !template.contains(REGION) => {
+    /// An address with its region in place. Bedrock has a `usual` one, and needs one to sign where the address has none.
+    fn address(&mut self, place: &Place, template: &str, region: Region<'_>, usual: Option<&str>) -> Option<BaseUrl> {
+        match (region, usual) {
+            (Some((at, _)), None) if !template.contains(REGION) => {
                 let hint = "only bedrock has regions; write the region into base_url, or {region}".to_owned();
                 self.problem(&at, "this provider's address has no region", Some(hint));
                 self.base_url(place, template)
             }
-            Some((at, region)) if region.is_empty() || !region.bytes().all(legal) => {
+            (Some((at, region)), _) if !is_region(region) => {
                 self.problem(&at, "this is not a region", Some("for example us-east-1".into()));
                 None
             }
-            Some((_, region)) => self.base_url(place, &template.replace(REGION, region)),
-            None if template.contains(REGION) && !builtin => {
+            (Some((at, region)), _) => {
+                let url = self.base_url(place, &template.replace(REGION, region))?;
+                if usual.is_some()
+                    && let Some(other) = region_of_host(url.authority.host()).filter(|other| *other != region)
+                {
+                    let what = format!("the address is in another region, `{}`", shown(other));
+                    self.problem(&at, what, Some("leave the region out, or write base_url with {region}".into()));
+                }
+                Some(url)
+            }
+            (None, None) if template.contains(REGION) => {
                 let what = "the address has a {region}, and no region is written";
                 self.problem(place, what, Some("add region: \"us-east-1\"".into()));
                 None
             }
-            None => self.base_url(place, &template.replace(REGION, "us-east-1")),
+            (None, usual) => self.base_url(place, &template.replace(REGION, usual.unwrap_or_default())),
         }
     }
 
@@ -231,10 +260,15 @@ impl Desk {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
     }
 
-    fn endpoints(&mut self, place: &Place, names: &[String]) -> Apis {
+    fn endpoints(&mut self, place: &Place, names: &[String], dialect: Dialect) -> Apis {
         let choices = Api::ALL.map(|api| (api.name(), api));
         let chosen = names.iter().enumerate().filter_map(|(at, name)| self.choose(&place.item(at), name, &choices));
         let chosen: Vec<Api> = chosen.collect();
+        let other = |api: &Api| only(dialect).is_some_and(|only| !only.has(*api));
+        if let Some(api) = chosen.iter().copied().find(other) {
+            let what = format!("the dialect `{}` has no `{}`", dialect.name(), api.name());
+            self.problem(place, what, Some("leave it out: `chat` is all that it has".into()));
+        }
         if names.is_empty() {
             self.problem(
                 place,
@@ -266,6 +300,20 @@ impl Desk {
         }
     }
 
+    /// Anthropic's own clients append `/v1` themselves, so addresses for them are written without.
+    fn warn_of_missing_version(&mut self, place: &Place, base_url: &BaseUrl) {
+        let last = base_url.prefix.rsplit('/').next().unwrap_or_default();
+        if !last.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit())) {
+            let BaseUrl { scheme, authority, prefix } = base_url;
+            let text = format!(
+                "{place}: it is asked at …{}/messages: most servers of Anthropic's dialect answer below /v1 (\"{scheme}://{authority}{}/v1\")",
+                shown(prefix),
+                shown(prefix)
+            );
+            self.warn(text);
+        }
+    }
+
     fn warn_of_plain_text(&mut self, place: &Place, base_url: &BaseUrl, keys: &[Key]) {
         let exposed = |key: &&Key| {
             let url = key.base_url.as_ref().unwrap_or(base_url);
@@ -278,11 +326,22 @@ impl Desk {
     }
 }
 
-const fn family_of(dialect: Dialect) -> Family {
+/// Whose habits a provider has.
+fn family_of(site: &Site, dialect: Dialect, azure: bool) -> Family {
+    match (dialect, site.known) {
+        (Dialect::OpenAiChat, _) if azure => Family::Azure,
+        (_, Some(known)) => known.family,
+        (Dialect::OpenAiChat, None) => Family::Other,
+        (Dialect::Anthropic, None) => Family::Anthropic,
+        (Dialect::Bedrock, None) => Family::Bedrock,
+    }
+}
+
+/// All that a dialect has, if that is not everything.
+fn only(dialect: Dialect) -> Option<Apis> {
     match dialect {
-        Dialect::OpenAiChat => Family::Other,
-        Dialect::Anthropic => Family::Anthropic,
-        Dialect::Bedrock => Family::Bedrock,
+        Dialect::OpenAiChat => None,
+        Dialect::Anthropic | Dialect::Bedrock => Some(Apis::of(&[Api::Chat])),
     }
 }
 

@@ -94,6 +94,8 @@ mirror! {
     RawProvider {
         dialect: Option<String>,
         base_url: Option<String>,
+        resource: Option<String>,
+        api_version: Option<String>,
         region: Option<String>,
         organization: Option<String>,
         organisation: Option<String>,

@@ -13,12 +13,17 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::raw::RawLimits;
 
-/// One credential, still plain text: a string, or `{ key, profile, … }`.
+/// One credential, still plain text: a string, or `{ key, profile, … }`; for Bedrock one of several kinds.
 #[derive(Deserialize, Default, Clone)]
 #[serde(deny_unknown_fields, default, remote = "Self")]
 pub(super) struct RawKey {
     pub(super) key: Option<String>,
     pub(super) profile: Option<String>,
+    pub(super) access_key_id: Option<String>,
+    pub(super) secret_access_key: Option<String>,
+    pub(super) session_token: Option<String>,
+    pub(super) aws_profile: Option<String>,
+    pub(super) credentials: Option<String>,
     pub(super) base_url: Option<String>,
     pub(super) region: Option<String>,
     pub(super) organization: Option<String>,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
+use super::AwsVariables;
 use super::discovery::{self, Found};
 use super::environment::{self, Broken};
 use super::formats::{Format, Kind, Node};
@@ -63,6 +64,8 @@ pub(super) struct Merged {
     pub(super) settled: Vec<Place>,
     /// The file is OpenClaw's.
     pub(super) openclaw: Option<OpenClaw>,
+    /// What AWS's own programs would read of the environment.
+    pub(super) aws: AwsVariables,
 }
 
 impl Merged {
@@ -90,10 +93,12 @@ impl Merged {
             problems,
             settled: Vec::new(),
             openclaw: None,
+            aws: AwsVariables::default(),
         };
         broken.into_iter().for_each(|broken| merged.unreadable(broken));
         merged.value = merged.whole();
         let variables = openclaw::prepare(&mut merged, variables);
+        merged.aws = AwsVariables::of(&variables);
         // What could not be read says nothing about what it leaves to us. OpenClaw's file names its keys in its own way.
         let readable = merged.problems.iter().all(|problem| !problem.path.is_empty());
         if readable && merged.openclaw.is_none() && !merged.file.dict.contains_key("providers") {
@@ -131,6 +136,11 @@ impl Merged {
         };
         let written = providers(&self.whole());
         for found in discovery::discover(variables, &mut self.warnings) {
+            if let Some(missing) = found.lacks(written.get(found.provider.name)) {
+                let (name, key) = (found.provider.name, found.variables.join(", "));
+                self.warnings.push(format!("{key} is set and {missing} is not: there is no provider `{name}`"));
+                continue;
+            }
             let Some(Value::Dict(_, fields)) = written.get(found.provider.name) else {
                 self.join(found);
                 continue;
@@ -148,7 +158,7 @@ impl Merged {
         if providers.is_empty() {
             self.nothing(variables, alone);
         }
-        let chain = discovery::default_chain(&providers);
+        let chain = discovery::default_chain(&providers, variables);
         let has_chains = ["agents", "chains"].iter().any(|section| self.file.dict.contains_key(*section));
         if !chain.is_empty() && !has_chains && whole.find_ref("agents.defaults").is_none() {
             let chain: Vec<Value> = chain.into_iter().map(Value::from).collect();

@@ -84,6 +84,8 @@ impl<'a> Expander<'a> {
                     *text = expanded;
                 }
                 Ok(None) => {}
+                // Keys that do not expire have none.
+                Err(Flaw::Unset(_)) if is_session_token(place) => text.clear(),
                 Err(flaw) => {
                     if let Flaw::File(_) = flaw {
                         UNREAD.clone_into(text);
@@ -189,10 +191,15 @@ fn is_secret(place: &Place) -> bool {
     matches!(
         segments(place).as_slice(),
         ["providers", _, "auth" | "keys", _]
-            | ["providers", _, "auth" | "keys", _, "key"]
+            | ["providers", _, "auth" | "keys", _, "key" | "access_key_id" | "secret_access_key" | "session_token"]
             | ["server", "client_keys", _, "sha256"]
             | ["models", "providers", _, "apiKey"]
     )
+}
+
+/// The part of a key that only some have.
+fn is_session_token(place: &Place) -> bool {
+    matches!(segments(place).as_slice(), ["providers", _, "auth" | "keys", _, "session_token"])
 }
 
 fn segments(place: &Place) -> Vec<&str> {

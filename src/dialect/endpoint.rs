@@ -1,7 +1,8 @@
-//! The routes of OpenAI's API that are served: their paths, their words in metrics, and what is special about each.
+//! The routes of OpenAI's and Anthropic's APIs that are served: their paths, their words in metrics, and what is special about each.
 //!
 //! Owns that table. Refuses to know bodies and who serves what.
 
+use super::vendor::Dialect;
 use crate::policy::capability::Api;
 
 /// A route that takes requests.
@@ -29,10 +30,14 @@ pub enum Endpoint {
     Transcriptions,
     /// `/v1/audio/translations`
     Translations,
+    /// Anthropic's `/v1/messages`
+    Messages,
+    /// Anthropic's `/v1/messages/count_tokens`
+    CountTokens,
 }
 
 /// How many endpoints there are.
-pub const ENDPOINTS: usize = 11;
+pub const ENDPOINTS: usize = 13;
 
 impl Endpoint {
     /// Every endpoint, in the order of its discriminants.
@@ -48,6 +53,8 @@ impl Endpoint {
         Self::Speech,
         Self::Transcriptions,
         Self::Translations,
+        Self::Messages,
+        Self::CountTokens,
     ];
 
     /// The word in metrics.
@@ -65,6 +72,8 @@ impl Endpoint {
             Self::Speech => "speech",
             Self::Transcriptions => "transcriptions",
             Self::Translations => "translations",
+            Self::Messages => "messages",
+            Self::CountTokens => "count_tokens",
         }
     }
 
@@ -83,6 +92,8 @@ impl Endpoint {
             Self::Speech => "/audio/speech",
             Self::Transcriptions => "/audio/transcriptions",
             Self::Translations => "/audio/translations",
+            Self::Messages => "/messages",
+            Self::CountTokens => "/messages/count_tokens",
         }
     }
 
@@ -90,13 +101,34 @@ impl Endpoint {
     #[must_use]
     pub const fn api(self) -> Api {
         match self {
-            Self::Chat => Api::Chat,
+            // Who chats answers Messages too, translated.
+            Self::Chat | Self::Messages => Api::Chat,
             Self::Completions => Api::Completions,
             Self::Embeddings => Api::Embeddings,
             Self::Moderations => Api::Moderations,
             Self::Responses => Api::Responses,
             Self::ImageGenerations | Self::ImageEdits | Self::ImageVariations => Api::Images,
             Self::Speech | Self::Transcriptions | Self::Translations => Api::Audio,
+            Self::CountTokens => Api::CountTokens,
+        }
+    }
+
+    /// In whose words it is asked.
+    #[must_use]
+    pub const fn dialect(self) -> Dialect {
+        match self {
+            Self::Messages | Self::CountTokens => Dialect::Anthropic,
+            Self::Chat
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Moderations
+            | Self::Responses
+            | Self::ImageGenerations
+            | Self::ImageEdits
+            | Self::ImageVariations
+            | Self::Speech
+            | Self::Transcriptions
+            | Self::Translations => Dialect::OpenAiChat,
         }
     }
 
@@ -121,7 +153,7 @@ impl Endpoint {
     /// Whether it stands beside chat on the same lanes although many who chat do not have it.
     #[must_use]
     pub const fn is_beside_chat(self) -> bool {
-        matches!(self.api(), Api::Responses | Api::Images | Api::Audio)
+        matches!(self.api(), Api::Responses | Api::Images | Api::Audio | Api::CountTokens)
     }
 }
 

@@ -14,4 +14,5 @@ pub mod members;
 pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod translate;
 pub mod vendor;

@@ -57,9 +57,9 @@ impl Vendor {
     /// costs one fast refusal, a wrong no an answer.
     #[must_use]
     pub const fn endpoints(self) -> Apis {
-        use Api::{Audio, Chat, Completions, Embeddings, Images, Moderations, Responses};
+        use Api::{Audio, Chat, Completions, CountTokens, Embeddings, Images, Moderations, Responses};
         match self {
-            Self::Anthropic => Apis::of(&[Chat]),
+            Self::Anthropic => Apis::of(&[Chat, CountTokens]),
             Self::OpenRouter => Apis::of(&[Chat, Completions, Embeddings, Responses, Audio]),
             Self::Xai => Apis::of(&[Chat, Completions, Responses, Images]),
             Self::Groq => Apis::of(&[Chat, Responses, Audio]),

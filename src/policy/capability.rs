@@ -21,11 +21,13 @@ pub enum Api {
     Images,
     /// `/audio/…`
     Audio,
+    /// Anthropic's `/messages/count_tokens`
+    CountTokens,
 }
 
 impl Api {
     /// Every part.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Chat,
         Self::Completions,
         Self::Embeddings,
@@ -33,6 +35,7 @@ impl Api {
         Self::Responses,
         Self::Images,
         Self::Audio,
+        Self::CountTokens,
     ];
 
     /// The name in the configuration.
@@ -46,6 +49,7 @@ impl Api {
             Self::Responses => "responses",
             Self::Images => "images",
             Self::Audio => "audio",
+            Self::CountTokens => "count_tokens",
         }
     }
 }
@@ -70,6 +74,18 @@ impl Apis {
         Self(set)
     }
 
+    /// Those that are also in `other`.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// All but `part`.
+    #[must_use]
+    pub const fn without(self, part: Api) -> Self {
+        Self(self.0 & !(1 << part as u8))
+    }
+
     /// Whether `part` is among them.
     #[must_use]
     pub const fn has(self, part: Api) -> bool {
@@ -88,6 +104,14 @@ impl Default for Apis {
 pub struct Needs {
     /// The messages hold images.
     pub vision: bool,
+    /// Some of them by their address alone.
+    pub image_urls: bool,
+    /// The messages hold sound.
+    pub audio: bool,
+    /// More than one answer is wanted (`n`).
+    pub choices: bool,
+    /// The tokens' probabilities are wanted.
+    pub logprobs: bool,
     /// Tools are offered to the model.
     pub tools: bool,
     /// The answer must follow a JSON schema.
@@ -111,6 +135,14 @@ pub struct Abilities {
     pub max_output: Option<u64>,
     /// Takes images.
     pub vision: Option<bool>,
+    /// Takes images by their address.
+    pub image_urls: Option<bool>,
+    /// Takes sound in messages.
+    pub audio: Option<bool>,
+    /// Gives several answers to one request.
+    pub choices: Option<bool>,
+    /// Gives the tokens' probabilities.
+    pub logprobs: Option<bool>,
     /// Takes tools.
     pub tools: Option<bool>,
     /// Takes a JSON schema for its answer.
@@ -131,11 +163,15 @@ impl Abilities {
             context_window: self.context_window.or(other.context_window),
             max_output: self.max_output.or(other.max_output),
             vision: self.vision.or(other.vision),
+            image_urls: self.image_urls.or(other.image_urls),
+            audio: self.audio.or(other.audio),
+            choices: self.choices.or(other.choices),
+            logprobs: self.logprobs.or(other.logprobs),
             tools: self.tools.or(other.tools),
             json_schema: self.json_schema.or(other.json_schema),
             reasoning: self.reasoning.or(other.reasoning),
             prefill: self.prefill.or(other.prefill),
-            apis: Apis(self.apis.0 & other.apis.0),
+            apis: self.apis.and(other.apis),
         }
     }
 }
@@ -145,6 +181,14 @@ impl Abilities {
 pub enum Lack {
     /// Does not take images.
     Vision,
+    /// Takes images as bytes only, not by their address.
+    ImageUrls,
+    /// Does not take sound.
+    Audio,
+    /// Gives one answer only.
+    Choices,
+    /// Does not give probabilities.
+    Logprobs,
     /// Does not take tools.
     Tools,
     /// Does not take a JSON schema.
@@ -175,6 +219,10 @@ impl Lack {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vision => "no_vision",
+            Self::ImageUrls => "no_image_urls",
+            Self::Audio => "no_audio",
+            Self::Choices => "no_choices",
+            Self::Logprobs => "no_logprobs",
             Self::Tools => "no_tools",
             Self::JsonSchema => "no_json_schema",
             Self::Context => "context_window",
@@ -197,14 +245,17 @@ pub fn lack(needs: &Needs, abilities: &Abilities) -> Option<Lack> {
         return Some(Lack::Endpoint);
     }
     let unable = |needed: bool, able: Option<bool>| needed && able == Some(false);
-    if unable(needs.vision, abilities.vision) {
-        return Some(Lack::Vision);
-    }
-    if unable(needs.tools, abilities.tools) {
-        return Some(Lack::Tools);
-    }
-    if unable(needs.json_schema, abilities.json_schema) {
-        return Some(Lack::JsonSchema);
+    let looked_at = [
+        (needs.vision, abilities.vision, Lack::Vision),
+        (needs.image_urls, abilities.image_urls, Lack::ImageUrls),
+        (needs.audio, abilities.audio, Lack::Audio),
+        (needs.choices, abilities.choices, Lack::Choices),
+        (needs.logprobs, abilities.logprobs, Lack::Logprobs),
+        (needs.tools, abilities.tools, Lack::Tools),
+        (needs.json_schema, abilities.json_schema, Lack::JsonSchema),
+    ];
+    if let Some((.., lack)) = looked_at.into_iter().find(|(needed, able, _)| unable(*needed, *able)) {
+        return Some(lack);
     }
     if abilities.context_window.is_some_and(|window| needs.context_tokens > window) {
         return Some(Lack::Context);
@@ -223,6 +274,10 @@ mod tests {
     fn unknown_counts_as_able() {
         let needs = Needs {
             vision: true,
+            image_urls: true,
+            audio: true,
+            choices: true,
+            logprobs: true,
             tools: true,
             json_schema: true,
             context_tokens: u64::MAX,
@@ -256,6 +311,22 @@ mod tests {
                 Needs { vision: true, ..Needs::default() },
                 Abilities { vision: no, ..Abilities::default() },
                 Lack::Vision,
+            ),
+            (
+                Needs { image_urls: true, ..Needs::default() },
+                Abilities { image_urls: no, ..Abilities::default() },
+                Lack::ImageUrls,
+            ),
+            (Needs { audio: true, ..Needs::default() }, Abilities { audio: no, ..Abilities::default() }, Lack::Audio),
+            (
+                Needs { choices: true, ..Needs::default() },
+                Abilities { choices: no, ..Abilities::default() },
+                Lack::Choices,
+            ),
+            (
+                Needs { logprobs: true, ..Needs::default() },
+                Abilities { logprobs: no, ..Abilities::default() },
+                Lack::Logprobs,
             ),
             (Needs { tools: true, ..Needs::default() }, Abilities { tools: no, ..Abilities::default() }, Lack::Tools),
             (

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::late::LateBody;
 use super::tail::{LongBody, Tail};
 use crate::stream::relay::Relay;
-use crate::upstream::AnswerBody;
+use crate::upstream::StreamBody;
 
 /// Any failure while an answer is sent.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -21,7 +21,7 @@ pub enum ReplyBody {
     /// A whole body.
     Full(Option<Bytes>),
     /// A committed stream.
-    Stream(Pin<Box<Relay<AnswerBody, Tail>>>),
+    Stream(Pin<Box<Relay<StreamBody, Tail>>>),
     /// A long answer that is passed on unread.
     Long(Box<LongBody>),
     /// A stream whose headers went out before its content was there.

@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,7 +26,8 @@ use super::unread::{discard, discard_rest};
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::error::redact;
 use crate::dialect::openai_chat::request::read;
-use crate::dialect::{multipart, openai_responses};
+use crate::dialect::vendor::Dialect;
+use crate::dialect::{anthropic, multipart, openai_responses};
 use crate::failover::{Errand, GaveUp, Lease, Served};
 use crate::policy::chain::Chain;
 use crate::policy::run::Verdict;
@@ -35,6 +36,8 @@ use crate::stream::relay::Relay;
 use crate::upstream::route::shows;
 use crate::upstream::{Answer, Delivery, Query, Reply};
 
+/// What was asked and could not be carried.
+const DROPPED: HeaderName = HeaderName::from_static("x-backstop-dropped");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -58,7 +61,7 @@ pub async fn serve(
     let response = match accept(&state, endpoint, &headers, body, &account, id).await {
         Ok(errand) => answer(&state, errand, account).await,
         Err(error) => {
-            let mut response = error.response();
+            let mut response = error.response(endpoint.dialect());
             stamp_id(response.headers_mut(), id);
             response
         }
@@ -104,6 +107,7 @@ async fn accept(
     }
     let body = read_body(state, body).await?;
     let mut head = match boundary {
+        None if endpoint.dialect() == Dialect::Anthropic => anthropic::head::read(&body)?,
         None => read(&body)?,
         Some(boundary) => {
             wishes.pass_content_type();
@@ -116,7 +120,8 @@ async fn accept(
     let plan = plan(state, endpoint, &wishes, &head, account.arrived())?;
     let delivery = Delivery::of(endpoint, head.stream);
     let edit = head.edit;
-    let request = Arc::new(Query { endpoint, body, edit, delivery, headers: wishes.passed_on });
+    let headers = wishes.passed_on;
+    let request = Arc::new(Query { endpoint, body, edit, delivery, headers, id, canonical: OnceLock::new() });
     Ok(Errand { plan, request, id, arrived: account.arrived() })
 }
 
@@ -175,10 +180,11 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     state.metrics.slot(slot).first_content.observe(at.since(lease.started()).as_secs_f64());
     let told = Told { id, entries: &entries, chain, served: Some(slot), overhead };
     let (body, mut headers, vendor_id) = match reply {
-        Reply::Whole { request_id, body, usage } => {
+        Reply::Whole { request_id, dropped, body, usage } => {
             count_tokens(state, &lease, usage);
             lease.complete_at(at);
-            let headers = headers::whole(state, &told, body.len(), request_id);
+            let mut headers = headers::whole(state, &told, body.len(), request_id);
+            tell_dropped(&mut headers, dropped);
             (ReplyBody::full(body), headers, None)
         }
         Reply::Long { request_id, content_type, body } => {
@@ -187,11 +193,12 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             let body = LongBody::new(body, lease, account, patience);
             (ReplyBody::Long(Box::new(body)), headers, request_id)
         }
-        Reply::Stream { request_id, held } => {
+        Reply::Stream { request_id, dropped, held, spent } => {
             let patience = patience(account.endpoint(), &lease);
-            let relay = Relay::new(held, Tail::new(state, lease, account, id), patience);
+            let relay = Relay::new(held, Tail::new(state, lease, account, id).counting(spent), patience);
             let mut headers = passing(state, &told, HeaderValue::from_static(EVENT_STREAM));
             no_buffering(&mut headers);
+            tell_dropped(&mut headers, dropped);
             (ReplyBody::Stream(Box::pin(relay)), headers, request_id)
         }
     };
@@ -201,6 +208,13 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     let mut response = Response::new(body);
     *response.headers_mut() = headers;
     response
+}
+
+/// Names what was asked and could not be carried to who answered.
+fn tell_dropped(headers: &mut HeaderMap, dropped: Option<Box<HeaderValue>>) {
+    if let Some(dropped) = dropped {
+        headers.insert(DROPPED, *dropped);
+    }
 }
 
 /// How long an answer may pause. Between two images, or before the sound goes on, there may be silence for as long as a
@@ -229,7 +243,7 @@ fn bad(state: &State, gave_up: &GaveUp<Answer>, account: &Account, id: u64) -> R
     let overhead = state.clock.now().since(account.arrived()).saturating_sub(gave_up.waited);
     let mut response = match vendors_answer(state, gave_up) {
         Some(response) => response,
-        None => composed(state, gave_up).response(),
+        None => composed(state, gave_up, account.endpoint()).response(account.endpoint().dialect()),
     };
     let told = Told { id, entries: &gave_up.entries, chain: &gave_up.chain, served: None, overhead };
     stamp(response.headers_mut(), state, &told);
@@ -237,9 +251,9 @@ fn bad(state: &State, gave_up: &GaveUp<Answer>, account: &Account, id: u64) -> R
 }
 
 /// The error of a request that nobody served.
-pub(super) fn composed(state: &State, gave_up: &GaveUp<Answer>) -> ApiError {
+pub(super) fn composed(state: &State, gave_up: &GaveUp<Answer>, endpoint: Endpoint) -> ApiError {
     let frame = match gave_up.verdict {
-        Verdict::Unfit(lack) => return ApiError::unfit(lack, &gave_up.chain.name),
+        Verdict::Unfit(lack) => return ApiError::unfit(lack, &gave_up.chain.name, endpoint),
         Verdict::Compose(frame) => frame,
         // The answer was lost: say at least that somebody refused.
         Verdict::Return(_) => crate::policy::run::Composed { status: 502, retry_after: None, should_retry: false },

@@ -10,7 +10,10 @@ use http::{HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::body::ReplyBody;
+use crate::dialect::anthropic;
+use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_chat::request::BadRequest;
+use crate::dialect::vendor::Dialect;
 use crate::policy::capability::Lack;
 use crate::policy::chain::{Chain, UnknownModel};
 use crate::policy::run::{Composed, Entry};
@@ -111,9 +114,17 @@ impl ApiError {
 
     /// No target of the chain can do what was asked.
     #[must_use]
-    pub fn unfit(lack: Lack, chain: &str) -> Self {
+    pub fn unfit(lack: Lack, chain: &str, endpoint: Endpoint) -> Self {
+        if (lack, endpoint) == (Lack::Endpoint, Endpoint::CountTokens) {
+            let message = format!("no target of `{chain}` counts tokens: only those that speak Anthropic's dialect do");
+            return Self::request(StatusCode::NOT_IMPLEMENTED, lack.name(), message);
+        }
         let why = match lack {
             Lack::Vision => "takes images",
+            Lack::ImageUrls => "takes images by their address: send their bytes as a data URL",
+            Lack::Audio => "takes sound in messages",
+            Lack::Choices => "gives more than one answer to a request: leave out `n`, or ask as often",
+            Lack::Logprobs => "gives the probabilities of its tokens: leave out `logprobs`",
             Lack::Tools => "takes tools",
             Lack::JsonSchema => "takes a JSON schema",
             Lack::Context => "has a context window for a prompt of this length",
@@ -130,6 +141,10 @@ impl ApiError {
             Lack::Dialect => StatusCode::NOT_IMPLEMENTED,
             Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel => StatusCode::SERVICE_UNAVAILABLE,
             Lack::Vision
+            | Lack::ImageUrls
+            | Lack::Audio
+            | Lack::Choices
+            | Lack::Logprobs
             | Lack::Tools
             | Lack::JsonSchema
             | Lack::Context
@@ -181,10 +196,20 @@ impl ApiError {
         Bytes::from(json!({ "error": error }).to_string())
     }
 
-    /// The whole answer.
+    /// The body in Anthropic's shape. Its type goes by the status alone, as theirs do.
+    fn messages_json(&self) -> Bytes {
+        let body = anthropic::error::body(self.status.as_u16(), &self.message, None, &self.attempts);
+        Bytes::from(body.to_string())
+    }
+
+    /// The whole answer, in the client's dialect.
     #[must_use]
-    pub fn response(&self) -> Response<ReplyBody> {
-        let mut response = Response::new(ReplyBody::full(self.json()));
+    pub fn response(&self, dialect: Dialect) -> Response<ReplyBody> {
+        let body = match dialect {
+            Dialect::Anthropic => self.messages_json(),
+            Dialect::OpenAiChat | Dialect::Bedrock => self.json(),
+        };
+        let mut response = Response::new(ReplyBody::full(body));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

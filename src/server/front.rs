@@ -22,6 +22,7 @@ use super::state::State;
 use super::unread::discard;
 use super::{chat, models, ops};
 use crate::dialect::endpoint::Endpoint;
+use crate::dialect::vendor::Dialect;
 
 /// The service of one connection after another.
 #[derive(Clone)]
@@ -93,6 +94,8 @@ fn endpoint(path: &str) -> Option<Endpoint> {
         "/audio/speech" => Some(Endpoint::Speech),
         "/audio/transcriptions" => Some(Endpoint::Transcriptions),
         "/audio/translations" => Some(Endpoint::Translations),
+        "/messages" => Some(Endpoint::Messages),
+        "/messages/count_tokens" => Some(Endpoint::CountTokens),
         _ => None,
     }
 }
@@ -118,11 +121,25 @@ async fn metrics(Shared(state): Shared<Arc<State>>) -> axum::response::Response 
     }
 }
 
-async fn list_models(Shared(state): Shared<Arc<State>>, headers: HeaderMap) -> axum::response::Response {
+/// In whose words a request without a body is asked: Anthropic's clients name their version.
+fn spoken(headers: &HeaderMap) -> Dialect {
+    if headers.contains_key("anthropic-version") { Dialect::Anthropic } else { Dialect::OpenAiChat }
+}
+
+async fn list_models(
+    Shared(state): Shared<Arc<State>>,
+    uri: axum::http::Uri,
+    headers: HeaderMap,
+) -> axum::response::Response {
+    let dialect = spoken(&headers);
     if !state.client_keys.admit(&headers) {
-        return routed(&ApiError::wrong_key());
+        return routed_in(&ApiError::wrong_key(), dialect);
     }
-    ([(header::CONTENT_TYPE, "application/json")], models::list(&state).to_string()).into_response()
+    let list = match dialect {
+        Dialect::Anthropic => models::page(&state, uri.query().unwrap_or_default()),
+        Dialect::OpenAiChat | Dialect::Bedrock => models::list(&state),
+    };
+    ([(header::CONTENT_TYPE, "application/json")], list.to_string()).into_response()
 }
 
 async fn get_model(
@@ -130,15 +147,16 @@ async fn get_model(
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> axum::response::Response {
+    let dialect = spoken(&headers);
     if !state.client_keys.admit(&headers) {
-        return routed(&ApiError::wrong_key());
+        return routed_in(&ApiError::wrong_key(), dialect);
     }
     let Ok(Path(id)) = id else {
-        return routed(&ApiError::request(StatusCode::BAD_REQUEST, "invalid_url", "the path is not UTF-8"));
+        return routed_in(&ApiError::request(StatusCode::BAD_REQUEST, "invalid_url", "the path is not UTF-8"), dialect);
     };
-    match models::get(&state, &id) {
+    match models::get(&state, &id, dialect) {
         Ok(model) => ([(header::CONTENT_TYPE, "application/json")], model.to_string()).into_response(),
-        Err(error) => routed(&error),
+        Err(error) => routed_in(&error, dialect),
     }
 }
 
@@ -146,8 +164,8 @@ async fn not_found(request: Request<axum::body::Body>) -> axum::response::Respon
     let (parts, body) = request.into_parts();
     discard(&parts.headers, body);
     let path = parts.uri.path();
-    if endpoint(path).is_some() {
-        return not_allowed(&parts.method);
+    if let Some(endpoint) = endpoint(path) {
+        return not_allowed(&parts.method, endpoint.dialect());
     }
     let below = path.strip_prefix("/v1").unwrap_or(path).strip_prefix("/responses/");
     if below.is_some_and(|below| is_stored(&parts.method, below)) {
@@ -175,15 +193,19 @@ fn is_stored(method: &Method, below: &str) -> bool {
 async fn wrong_method(request: Request<axum::body::Body>) -> axum::response::Response {
     let (parts, body) = request.into_parts();
     discard(&parts.headers, body);
-    not_allowed(&parts.method)
+    not_allowed(&parts.method, spoken(&parts.headers))
 }
 
-fn not_allowed(method: &Method) -> axum::response::Response {
+fn not_allowed(method: &Method, dialect: Dialect) -> axum::response::Response {
     let message = format!("{method} is not allowed here");
-    routed(&ApiError::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message))
+    routed_in(&ApiError::request(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message), dialect)
 }
 
 /// An API error as axum wants it.
 fn routed(error: &ApiError) -> axum::response::Response {
-    error.response().map(axum::body::Body::new).into_response()
+    routed_in(error, Dialect::OpenAiChat)
+}
+
+fn routed_in(error: &ApiError, dialect: Dialect) -> axum::response::Response {
+    error.response(dialect).map(axum::body::Body::new).into_response()
 }

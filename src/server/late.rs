@@ -16,9 +16,10 @@ use tokio::time::Sleep;
 use super::chat::{Walk, composed};
 use super::state::State;
 use super::tail::{Account, Tail};
+use crate::dialect::endpoint::Endpoint;
 use crate::stream::relay::Relay;
 use crate::stream::spoken::Spoken;
-use crate::upstream::{AnswerBody, Reply};
+use crate::upstream::{Reply, StreamBody};
 
 const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
@@ -26,7 +27,7 @@ enum Phase {
     /// The walk is still on its way.
     Waiting(Walk, Option<Account>),
     /// A stream was committed.
-    Relaying(Pin<Box<Relay<AnswerBody, Tail>>>),
+    Relaying(Pin<Box<Relay<StreamBody, Tail>>>),
     Over,
 }
 
@@ -57,9 +58,9 @@ impl LateBody {
         self.phase = Phase::Over;
         let error = match walked {
             Ok(served) => match (served.reply, account) {
-                (Reply::Stream { held, .. }, Some(account)) => {
+                (Reply::Stream { held, spent, .. }, Some(account)) => {
                     let stall = served.lease.level().stall;
-                    let tail = Tail::new(&self.state, served.lease, account, self.id);
+                    let tail = Tail::new(&self.state, served.lease, account, self.id).counting(spent);
                     self.phase = Phase::Relaying(Box::pin(Relay::new(held, tail, stall)));
                     return Poll::Ready(None);
                 }
@@ -67,7 +68,8 @@ impl LateBody {
                 _ => self.spoken.refusal(self.id, "the provider did not stream", "server_error", "server_error"),
             },
             Err(gave_up) => {
-                let error = composed(&self.state, &gave_up);
+                let endpoint = account.as_ref().map_or(Endpoint::Chat, Account::endpoint);
+                let error = composed(&self.state, &gave_up, endpoint);
                 self.spoken.refusal(self.id, &error.message, error.kind, error.code)
             }
         };

@@ -21,6 +21,7 @@ use crate::policy::time::Instant;
 use crate::stream::gate::Rest;
 use crate::stream::relay::{Break, Complaint, End, Ending};
 use crate::stream::tap::Tally;
+use crate::stream::translated::Spent;
 use crate::upstream::AnswerBody;
 
 /// The account of one request: counted as in flight until it is dropped, with its duration then.
@@ -65,13 +66,21 @@ pub struct Tail {
     lease: Option<Lease>,
     account: Option<Account>,
     id: u64,
+    spent: Option<Arc<Spent>>,
 }
 
 impl Tail {
     /// Waits for the end of the stream that `lease` is for.
     #[must_use]
     pub fn new(state: &Arc<State>, lease: Lease, account: Account, id: u64) -> Self {
-        Self { state: Arc::clone(state), lease: Some(lease), account: Some(account), id }
+        Self { state: Arc::clone(state), lease: Some(lease), account: Some(account), id, spent: None }
+    }
+
+    /// The tokens of a translated stream are counted there.
+    #[must_use]
+    pub fn counting(mut self, spent: Option<Arc<Spent>>) -> Self {
+        self.spent = spent;
+        self
     }
 
     fn failed(&mut self, lease: Lease, failure: Failure, message: String) -> Complaint {
@@ -98,7 +107,8 @@ impl Ending for Tail {
         if tally.malformed > 0 {
             self.state.metrics.malformed.inc_by(u64::from(tally.malformed));
         }
-        count_tokens(&self.state, &lease, tally.usage);
+        let usage = self.spent.as_ref().and_then(|spent| spent.usage()).or(tally.usage);
+        count_tokens(&self.state, &lease, usage);
         let complaint = match end {
             End::Complete => {
                 lease.complete();

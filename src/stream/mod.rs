@@ -4,6 +4,7 @@ pub mod gate;
 pub mod relay;
 pub mod spoken;
 pub mod tap;
+pub mod translated;
 
 #[cfg(test)]
 mod script;

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use crate::dialect::anthropic::stream as messages;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::media;
 use crate::dialect::openai_chat::stream::{Said, Signal, error_event, is_plain, scan};
@@ -20,6 +21,8 @@ pub enum Spoken {
     Chat,
     /// Responses: named events, of which one is the end.
     Responses,
+    /// Messages: named events, `message_stop` at the end.
+    Messages,
     /// Images, sound and transcripts: events of many kinds, one of them an end.
     Media,
 }
@@ -30,6 +33,7 @@ impl Spoken {
     pub const fn at(endpoint: Endpoint) -> Self {
         match endpoint {
             Endpoint::Responses => Self::Responses,
+            Endpoint::Messages => Self::Messages,
             _ if endpoint.is_media() => Self::Media,
             _ => Self::Chat,
         }
@@ -48,6 +52,7 @@ impl Spoken {
         match self {
             Self::Chat => error_event(message, kind, code),
             Self::Responses => responses::failed_event(&Opening::own(id), 0, message, code),
+            Self::Messages => messages::error_event(message, messages_kind(kind)),
             Self::Media => media::error_event(message, kind, code),
         }
     }
@@ -56,6 +61,7 @@ impl Spoken {
         match self {
             Self::Chat => event.name != Some(b"error") && is_plain(data),
             Self::Responses => responses::is_plain(event.name, data),
+            Self::Messages => messages::is_plain(event.name, data),
             // They are few, and none is told by its name alone.
             Self::Media => false,
         }
@@ -65,6 +71,7 @@ impl Spoken {
         match self {
             Self::Chat => scan(event.name, data),
             Self::Responses => responses::scan(event.name, data),
+            Self::Messages => messages::scan(event.name, data),
             Self::Media => media::scan(event.name, data),
         }
     }
@@ -89,11 +96,20 @@ impl Spoken {
             Signal::Chunk(said) if said.finish && !matches!(self, Self::Media) => Seen::End,
             Signal::Chunk(_) => Seen::Preamble,
             Signal::Done => match self {
-                Self::Chat => Seen::End,
+                Self::Chat | Self::Messages => Seen::End,
                 Self::Responses | Self::Media => Seen::Preamble,
             },
             Signal::Error => Seen::Error,
             Signal::Malformed => Seen::Malformed,
         }
+    }
+}
+
+/// Anthropic's word for one of the gateway's own kinds of errors.
+pub(super) fn messages_kind(kind: &str) -> &'static str {
+    match kind {
+        "invalid_request_error" => "invalid_request_error",
+        "rate_limit_error" => "rate_limit_error",
+        _ => "api_error",
     }
 }

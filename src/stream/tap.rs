@@ -9,7 +9,8 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
-use super::spoken::Spoken;
+use super::spoken::{Spoken, messages_kind};
+use crate::dialect::anthropic::stream as messages;
 use crate::dialect::media;
 use crate::dialect::openai_chat::repeat::Repeat;
 use crate::dialect::openai_chat::response::Usage;
@@ -217,7 +218,11 @@ impl Tap {
     /// What a stream lacks that has ended after its finish reason.
     #[must_use]
     pub const fn closing(&self) -> Bytes {
-        Bytes::from_static(if matches!(self.spoken, Spoken::Media) { b"" } else { DONE })
+        Bytes::from_static(match self.spoken {
+            Spoken::Media => b"",
+            Spoken::Messages => messages::STOP,
+            Spoken::Chat | Spoken::Responses => DONE,
+        })
     }
 
     /// The frame that tells the client that the stream failed here.
@@ -225,6 +230,7 @@ impl Tap {
     pub fn failure(&self, message: &str, code: &str) -> Bytes {
         match self.spoken {
             Spoken::Chat => error_event(message, "server_error", code),
+            Spoken::Messages => messages::error_event(message, messages_kind("server_error")),
             Spoken::Media => media::error_event(message, "server_error", code),
             Spoken::Responses => match &self.opening {
                 Some(opening) => responses::failed_event(opening, self.events, message, code),

@@ -4,33 +4,35 @@
 //! they are known to be good: a stream to its first content, a whole answer to its end.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use http_body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use tower::Service;
 
-use super::body::RequestBody;
 use super::client::SendError;
-use super::pool::AnswerBody;
+use super::outgoing::{Outgoing, prepare, signed};
+use super::pool::{AnswerBody, StreamBody};
 use super::route::{Route, Routes, shows};
 use crate::clock::wall;
+use crate::dialect::anthropic;
+use crate::dialect::canonical;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::error::{facts, facts_in_event, safe_message};
 use crate::dialect::hint::quota_rest;
-use crate::dialect::openai_chat::request::{Edit, ModelName, splice};
+use crate::dialect::openai_chat::request::{BadRequest, Edit};
 use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
-use crate::dialect::openai_responses::response::{as_error, inspect as inspect_response};
+use crate::dialect::openai_responses::response::inspect as inspect_response;
 use crate::failover::{Attempt, Clock, Miss, SharedLedger};
-use crate::policy::classify::{Facts, Overrides, beside_chat, classify};
+use crate::policy::classify::Overrides;
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::time::Instant;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
 use crate::stream::spoken::Spoken;
+use crate::stream::translated::{Spent, Translated};
 
 /// What the client asked, as every attempt sends it.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub struct Query {
     pub delivery: Delivery,
     /// The client's own headers that are passed on.
     pub headers: HeaderMap,
+    /// The request's id.
+    pub id: u64,
+    /// What was asked, without a dialect: read when the first target needs it.
+    pub canonical: OnceLock<Result<canonical::Request, BadRequest>>,
 }
 
 /// How an answer is passed on.
@@ -76,6 +82,8 @@ pub enum Reply {
     Whole {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
+        /// What was asked and could not be carried to it.
+        dropped: Option<Box<HeaderValue>>,
         /// JSON.
         body: Bytes,
         /// The tokens it took.
@@ -94,8 +102,12 @@ pub enum Reply {
     Stream {
         /// The vendor's id of the answer.
         request_id: Option<HeaderValue>,
+        /// What was asked and could not be carried to it.
+        dropped: Option<Box<HeaderValue>>,
         /// What was held, and the rest.
-        held: Held<AnswerBody>,
+        held: Held<StreamBody>,
+        /// Where the tokens of a translated stream are counted.
+        spent: Option<Arc<Spent>>,
     },
 }
 
@@ -112,21 +124,16 @@ pub struct Answer {
     pub slot: SlotId,
 }
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Anthropic's name for it.
 const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
-
-/// The most that is read of an error body, in bytes.
-const ERROR_BODY: usize = 256 * 1024;
-/// An error's status is known; its body may take this long.
-const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
 /// What all attempts share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) routes: Arc<Routes>,
-    overrides: Overrides,
+    pub(super) overrides: Overrides,
     ledger: Arc<SharedLedger>,
     clock: Clock,
     limits: GateLimits,
@@ -183,13 +190,23 @@ impl Service<Attempt<Arc<Query>>> for Exchange {
 impl Shared {
     async fn exchange(&self, attempt: &Attempt<Arc<Query>>) -> Result<Reply, Miss<Answer>> {
         let route = self.routes.of(attempt.slot);
+        let mut outgoing = prepare(route, attempt)?;
+        // Boxed: few keys sign.
+        let credentials = match &route.signer {
+            None => None,
+            Some(_) => Box::pin(signed(route, &mut outgoing)).await?.map(Box::new),
+        };
         let response = route
             .client
-            .send(|| request(route, attempt))
+            .send(|| outgoing.request(route, attempt))
             .await
             .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
-            return Err(Box::pin(self.refused(route, attempt, response)).await);
+            let miss = Box::pin(self.refused(route, attempt, response)).await;
+            if let (Some(signer), Some(credentials), Kind::Auth) = (&route.signer, &credentials, miss.failure.kind) {
+                signer.refuse(credentials);
+            }
+            return Err(miss);
         }
         if let Some(rest) = quota_rest(response.headers(), wall()) {
             let now = self.clock.now();
@@ -200,9 +217,9 @@ impl Shared {
             return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
         }
         match attempt.request.delivery {
-            Delivery::Whole => self.whole(route, attempt, response).await,
+            Delivery::Whole => self.whole(route, attempt, &outgoing, response).await,
             // Boxed like all that is not usual: what it holds would make every answer's future as large.
-            Delivery::Stream => Box::pin(self.stream(route, attempt, response)).await,
+            Delivery::Stream => Box::pin(self.stream(route, attempt, &outgoing, response)).await,
             Delivery::Bytes => Box::pin(self.media(route, attempt, response)).await,
         }
     }
@@ -211,25 +228,39 @@ impl Shared {
         &self,
         route: &Route,
         attempt: &Attempt<Arc<Query>>,
+        outgoing: &Outgoing,
         response: Response<AnswerBody>,
     ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
         let body = match whole(body, self.limits.whole_bytes).await {
             Ok(Collected::Whole(body)) => body,
-            // Nobody reads it, but a page or a text is no answer at any length.
-            Ok(Collected::Long(body)) if body.begins() != Some(b'{') => {
+            // Nobody reads it, but a page or a text is no answer at any length, and nobody can translate what he did not read.
+            Ok(Collected::Long(body)) if body.begins() != Some(b'{') || outgoing.translation().is_some() => {
                 return Err(miss(Failure::new(Kind::ServerError).with_status(200)));
             }
             Ok(Collected::Long(body)) => return Ok(Reply::Long { request_id, content_type: Some(JSON), body }),
             Err(_cut) => return Err(miss(Failure::new(Kind::BrokenStream).with_status(200))),
         };
+        if let Some(translation) = outgoing.translation() {
+            return match translation.answer(&body) {
+                Ok((body, usage)) => Ok(Reply::Whole {
+                    request_id,
+                    dropped: outgoing.dropped(),
+                    body: Bytes::from(body),
+                    usage: usage.map(Usage::from),
+                }),
+                Err(_) => Err(self.bad_200(route, attempt, &parts.headers, body)),
+            };
+        }
         let whole = match attempt.request.endpoint {
             Endpoint::Responses => inspect_response(&body),
+            Endpoint::Messages => anthropic::answer::inspect(&body),
+            Endpoint::CountTokens => anthropic::answer::inspect_count(&body),
             endpoint => inspect(&body, endpoint),
         };
         match whole {
-            Whole::Good { usage } => Ok(Reply::Whole { request_id, body, usage }),
+            Whole::Good { usage } => Ok(Reply::Whole { request_id, dropped: outgoing.dropped(), body, usage }),
             Whole::Error | Whole::NotJson => Err(self.bad_200(route, attempt, &parts.headers, body)),
         }
     }
@@ -238,14 +269,23 @@ impl Shared {
         &self,
         route: &Route,
         attempt: &Attempt<Arc<Query>>,
+        outgoing: &Outgoing,
         response: Response<AnswerBody>,
     ) -> Result<Reply, Miss<Answer>> {
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
         let spoken = Spoken::at(attempt.request.endpoint);
         let held_bytes = spoken.most_held(self.limits.held_bytes, attempt.request.body.len());
+        let (body, spent) = match outgoing.translation() {
+            None => (StreamBody::Plain(body), None),
+            Some(translation) => {
+                let translated = Translated::new(body, translation, self.limits.frame_bytes);
+                let spent = translated.spent();
+                (StreamBody::Translated(Box::new(translated)), Some(spent))
+            }
+        };
         match hold(body, &GateLimits { held_bytes, ..self.limits }, spoken).await {
-            Ok(held) => Ok(Reply::Stream { request_id, held }),
+            Ok(held) => Ok(Reply::Stream { request_id, dropped: outgoing.dropped(), held, spent }),
             Err(GateError::Event(data)) => Err(self.bad_200(route, attempt, &parts.headers, data)),
             Err(GateError::NotSse(body)) => Err(self.bad_200(route, attempt, &parts.headers, body)),
             Err(GateError::Ended { silent }) if silent >= self.silence => {
@@ -255,52 +295,6 @@ impl Shared {
                 Err(miss(Failure::new(Kind::BrokenStream).with_status(200)))
             }
         }
-    }
-
-    /// An answer with another status than 200.
-    async fn refused(
-        &self,
-        route: &Route,
-        attempt: &Attempt<Arc<Query>>,
-        response: Response<AnswerBody>,
-    ) -> Miss<Answer> {
-        let (mut parts, body) = response.into_parts();
-        let body = match tokio::time::timeout(ERROR_BODY_TIME, whole(body, ERROR_BODY)).await {
-            Ok(Ok(Collected::Whole(body))) => body,
-            // The status alone has to do.
-            Ok(Ok(Collected::Long(_)) | Err(_)) | Err(_) => Bytes::new(),
-        };
-        let facts = facts(route.family, parts.status.as_u16(), &parts.headers, &body, wall());
-        let content_type = parts.headers.remove(http::header::CONTENT_TYPE);
-        let failure = self.classify(route, attempt.request.endpoint, facts);
-        let slot = attempt.slot;
-        Miss { failure, answer: Some(Box::new(Answer { status: parts.status, content_type, body, slot })) }
-    }
-
-    /// An error under status 200: it is of the kind its own content says.
-    pub(super) fn bad_200(
-        &self,
-        route: &Route,
-        attempt: &Attempt<Arc<Query>>,
-        headers: &HeaderMap,
-        body: Bytes,
-    ) -> Miss<Answer> {
-        let facts = facts_in_event(route.family, 200, &body)
-            .unwrap_or_else(|| facts(route.family, 200, headers, &body, wall()));
-        let status = facts.body_status.and_then(|status| StatusCode::from_u16(status).ok());
-        let endpoint = attempt.request.endpoint;
-        let failure = self.classify(route, endpoint, facts);
-        let status = status.filter(|status| status.as_u16() >= 400).unwrap_or(StatusCode::BAD_REQUEST);
-        let content_type = Some(JSON);
-        let told = if endpoint == Endpoint::Responses { as_error(&body) } else { None };
-        let (body, slot) = (told.unwrap_or(body), attempt.slot);
-        Miss { failure, answer: Some(Box::new(Answer { status, content_type, body, slot })) }
-    }
-
-    fn classify(&self, route: &Route, endpoint: Endpoint, mut facts: Facts) -> Failure {
-        facts.provider = Some(route.provider);
-        let failure = classify(&facts, &self.overrides);
-        if endpoint.is_beside_chat() { beside_chat(failure) } else { failure }
     }
 
     fn no_answer(&self, error: &SendError, slot: SlotId, started: Instant) -> Miss<Answer> {
@@ -313,25 +307,6 @@ impl Shared {
 
 pub(super) const fn miss(failure: Failure) -> Miss<Answer> {
     Miss { failure, answer: None }
-}
-
-fn request(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody> {
-    let query = &attempt.request;
-    let segments = match &route.model {
-        Some(model) => splice(&query.body, &query.edit, model),
-        None => splice(&query.body, &query.edit, &ModelName::new(&attempt.level().model)),
-    };
-    let body = RequestBody::new(segments);
-    let length = HeaderValue::from(body.size_hint().lower());
-    let mut request = Request::new(body);
-    *request.method_mut() = Method::POST;
-    *request.uri_mut() = route.address(query.endpoint).clone();
-    *request.headers_mut() = route.headers.clone();
-    request.headers_mut().insert(http::header::CONTENT_LENGTH, length);
-    for (name, value) in &query.headers {
-        request.headers_mut().insert(name, value.clone());
-    }
-    request
 }
 
 pub(super) fn request_id(route: &Route, headers: &mut HeaderMap) -> Option<HeaderValue> {

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, Response, header};
 
 use super::exchange::{Answer, Query, Reply, Shared, miss, request_id};
+use super::outgoing::Outgoing;
 use super::pool::AnswerBody;
 use super::route::{Route, shows};
 use crate::dialect::openai_chat::response::{Whole, inspect_media};
@@ -30,7 +31,7 @@ impl Shared {
     ) -> Result<Reply, Miss<Answer>> {
         let form = Form::of(response.headers().get(header::CONTENT_TYPE));
         if form == Form::Events {
-            return self.stream(route, attempt, response).await;
+            return self.stream(route, attempt, &Outgoing::Plain, response).await;
         }
         let (mut parts, body) = response.into_parts();
         let request_id = request_id(route, &mut parts.headers);
@@ -41,7 +42,7 @@ impl Shared {
         if let Some(all) = all {
             let good = match inspect_media(&all) {
                 Whole::Good { usage } if form.may_be_json() => {
-                    return Ok(Reply::Whole { request_id, body: all, usage });
+                    return Ok(Reply::Whole { request_id, dropped: None, body: all, usage });
                 }
                 Whole::Good { .. } => true,
                 // What is announced as something else may look like JSON, and be a text in brackets.

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::body::RequestBody;
 use crate::clock;
+use crate::stream::translated::Translated;
 
 /// A connection that is given back is ready within this.
 const SETTLE: Duration = Duration::from_millis(50);
@@ -130,5 +131,40 @@ impl Body for AnswerBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// The body of a stream: as it comes, or in another dialect's words.
+#[derive(Debug)]
+pub enum StreamBody {
+    /// As it comes.
+    Plain(AnswerBody),
+    /// Translated.
+    Translated(Box<Translated<AnswerBody>>),
+}
+
+impl Body for StreamBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Plain(body) => Pin::new(body).poll_frame(context),
+            Self::Translated(body) => Pin::new(body.as_mut()).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Plain(body) => body.is_end_stream(),
+            Self::Translated(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Plain(body) => body.size_hint(),
+            Self::Translated(_) => SizeHint::default(),
+        }
     }
 }

@@ -210,6 +210,10 @@ fn errors_have_the_documented_statuses_and_codes() {
     }
     let lacks = [
         Lack::Vision,
+        Lack::ImageUrls,
+        Lack::Audio,
+        Lack::Choices,
+        Lack::Logprobs,
         Lack::Tools,
         Lack::JsonSchema,
         Lack::Context,

@@ -32,6 +32,7 @@ mod failover;
 mod hostile;
 mod hostile_support;
 mod media;
+mod messages;
 mod pairs;
 mod path;
 mod responses;

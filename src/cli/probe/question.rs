@@ -3,7 +3,7 @@
 //! Owns the choice of endpoint and limit by what is known of the model: its name, its vendor, whether it thinks.
 //! Refuses to know how it is sent.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -46,7 +46,8 @@ impl Question {
         let body = Bytes::from(body.to_string());
         // The model's name is spliced in for each attempt, as it is for clients.
         let edit = read(&body).map_err(|_| "no question could be made for its model")?.edit;
-        let query = Query { endpoint, body, edit, delivery: Delivery::Whole, headers: HeaderMap::new() };
+        let (delivery, headers, canonical) = (Delivery::Whole, HeaderMap::new(), OnceLock::new());
+        let query = Query { endpoint, body, edit, delivery, headers, id: 0, canonical };
         Ok(Self { endpoint, query: Arc::new(query) })
     }
 }

@@ -29,7 +29,8 @@ const APIS: [(&str, Option<&str>); 14] = [
     ("ollama", Some("openai_chat")),
     ("openai-codex-responses", None),
     ("openai-chatgpt-responses", None),
-    ("azure-openai-responses", None),
+    // Azure has Responses below its newer paths only.
+    ("azure-openai-responses", Some("openai_chat")),
     ("github-copilot", None),
     ("google-vertex", None),
     ("google-gemini-cli", None),
@@ -42,6 +43,8 @@ struct Named {
     place: Place,
     id: String,
     plain: bool,
+    /// AWS's own chain has its credentials.
+    aws: bool,
 }
 
 impl Desk {
@@ -171,9 +174,14 @@ impl Desk {
             Some(dialect) => raw.dialect = raw.dialect.take().or_else(|| Some(dialect.to_owned())),
             None => *unserved = Some(format!("{place}: `{}` is not served yet", shown(api.unwrap_or_default()))),
         }
+        if api == Some("azure-openai-responses") {
+            raw.api_version = raw.api_version.take().or_else(|| Some("v1".to_owned()));
+        }
         let base_url = base_url?;
-        let native = api == Some("ollama") && !base_url.trim_end_matches('/').ends_with("/v1");
-        Some(if native { format!("{}/v1", base_url.trim_end_matches('/')) } else { base_url })
+        // OpenClaw's own clients of these append it.
+        let appended = ["ollama", "anthropic-messages"].iter().any(|name| api == Some(name));
+        let bare = base_url.trim_end_matches('/');
+        Some(if appended && !bare.ends_with("/v1") { format!("{bare}/v1") } else { base_url })
     }
 
     /// The keys of a provider's profiles, in the order that `auth.order` or else the file gives.
@@ -187,8 +195,12 @@ impl Desk {
         let profiles = self.profiles_of(name, auth);
         let mut keys = Written::new();
         let mut left_out = Vec::new();
-        for Named { place, id, plain } in profiles {
+        for Named { place, id, plain, aws } in profiles {
             let suffix = id.split_once(':').map_or(id.as_str(), |(_, rest)| rest).to_owned();
+            if aws {
+                keys.push((place, Some(RawKey { profile: Some(profile_name(&suffix)), ..RawKey::default() })));
+                continue;
+            }
             let variable = format!("{}_{}", key_variable(name, known), spelled(&suffix));
             let mut secret = self.variable(&variable);
             if secret.is_none() && plain {
@@ -217,13 +229,14 @@ impl Desk {
     }
 
     fn profiles_of(&mut self, name: &str, auth: &RawAuth) -> Vec<Named> {
-        let plain = |profile: Option<&RawProfile>| profile.is_none_or(|known| known.mode.as_deref() != Some("oauth"));
+        let is = |profile: Option<&RawProfile>, mode| profile.is_some_and(|known| known.mode.as_deref() == Some(mode));
         if let Some(order) = auth.order.get(name) {
             let place = Place::of(&["auth", "order", name]);
             let named = order.iter().enumerate().map(|(at, id)| Named {
                 place: place.item(at),
                 id: id.clone(),
-                plain: plain(auth.profiles.get(id)),
+                plain: !is(auth.profiles.get(id), "oauth"),
+                aws: is(auth.profiles.get(id), "aws-sdk"),
             });
             return named.collect();
         }
@@ -231,7 +244,13 @@ impl Desk {
         let of_it: BTreeMap<_, _> = of_it.map(|(id, profile)| (id.clone(), profile)).collect();
         let of_it = self.merged.in_order("auth.profiles", of_it);
         let place = Place::of(&["auth", "profiles"]);
-        of_it.into_iter().map(|(id, profile)| Named { place: place.at(&id), id, plain: plain(Some(profile)) }).collect()
+        let named = |(id, profile): (String, &RawProfile)| Named {
+            place: place.at(&id),
+            plain: !is(Some(profile), "oauth"),
+            aws: is(Some(profile), "aws-sdk"),
+            id,
+        };
+        of_it.into_iter().map(named).collect()
     }
 
     /// Every name in `auth` stands for something.

@@ -17,6 +17,8 @@ use crate::policy::capability::Needs;
 static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\""));
 static IMAGE_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"image_url\""));
 static INPUT_IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_image\""));
+static DATA_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"data:"));
+static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_audio\""));
 /// Marks of content whose length says nothing about its tokens.
 static OPAQUE: LazyLock<[Finder<'static>; 3]> =
     LazyLock::new(|| [b"base64,".as_slice(), b"\"input_audio\"", b"\"file_data\""].map(Finder::new));
@@ -27,9 +29,14 @@ pub(in crate::dialect) const BYTES_PER_TOKEN: u64 = 8;
 
 pub(super) fn of(fields: &Fields<'_>) -> Needs {
     let parts = fields.messages.is_some_and(has_parts);
-    let vision = parts && fields.messages.is_some_and(has_images);
+    let images = if parts { fields.messages.map(images).unwrap_or_default() } else { Images::default() };
+    let vision = images.any;
     Needs {
         vision,
+        image_urls: images.by_address,
+        audio: parts && fields.messages.is_some_and(|messages| AUDIO.find(messages.get().as_bytes()).is_some()),
+        choices: fields.n.is_some_and(|n| !matches!(n.get(), "1" | "null")),
+        logprobs: fields.logprobs.is_some_and(|logprobs| !matches!(logprobs.get(), "false" | "null")),
         tools: [fields.tools, fields.functions].into_iter().flatten().any(is_full_list),
         json_schema: fields.response_format.is_some_and(asks_for_schema),
         context_tokens: if vision { 0 } else { context_tokens(fields, parts) },
@@ -68,25 +75,37 @@ pub(in crate::dialect) fn asks_for_schema(raw: &RawValue) -> bool {
         && serde_json::from_str::<Format>(raw.get()).is_ok_and(|format| format.r#type == "json_schema")
 }
 
-fn has_images(messages: &RawValue) -> bool {
+/// The images of a conversation.
+#[derive(Debug, Clone, Copy, Default)]
+struct Images {
+    any: bool,
+    /// Some are somewhere else.
+    by_address: bool,
+}
+
+fn images(messages: &RawValue) -> Images {
     let text = messages.get().as_bytes();
     if IMAGE_URL.find(text).is_none() && INPUT_IMAGE.find(text).is_none() {
-        return false;
+        return Images::default();
     }
     #[derive(Deserialize)]
     struct Message {
         #[serde(default)]
         content: Content,
     }
-    read_lax(messages.get(), |messages| serde_json::from_str::<Vec<Message>>(messages).ok())
-        .is_some_and(|messages| messages.iter().any(|message| message.content.image))
+    let read = read_lax(messages.get(), |messages| serde_json::from_str::<Vec<Message>>(messages).ok());
+    read.unwrap_or_default().into_iter().fold(Images::default(), |all, message| all.and(message.content.0))
 }
 
-/// Whether a message's content has an image part.
-#[derive(Default)]
-struct Content {
-    image: bool,
+impl Images {
+    const fn and(self, other: Self) -> Self {
+        Self { any: self.any || other.any, by_address: self.by_address || other.by_address }
+    }
 }
+
+/// The images of a message's content.
+#[derive(Default)]
+struct Content(Images);
 
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -113,15 +132,21 @@ impl<'de> Visitor<'de> for Parts {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Content, A::Error> {
         #[derive(Deserialize)]
-        struct Part {
-            #[serde(default)]
-            r#type: String,
+        struct Part<'a> {
+            #[serde(default, borrow)]
+            r#type: Option<&'a RawValue>,
+            #[serde(default, borrow)]
+            image_url: Option<&'a RawValue>,
         }
-        let mut content = Content::default();
-        while let Some(part) = seq.next_element::<Part>()? {
-            content.image |= matches!(part.r#type.as_str(), "image_url" | "input_image");
+        let mut images = Images::default();
+        while let Some(part) = seq.next_element::<Part<'de>>()? {
+            let kind = part.r#type.map_or("", RawValue::get);
+            if matches!(kind, "\"image_url\"" | "\"input_image\"") {
+                let data = part.image_url.is_some_and(|url| DATA_URL.find(url.get().as_bytes()).is_some());
+                images = images.and(Images { any: true, by_address: !data });
+            }
         }
-        Ok(content)
+        Ok(Content(images))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Content, A::Error> {

@@ -103,6 +103,10 @@ pub(super) struct Fields<'a> {
     pub(super) functions: Option<&'a RawValue>,
     #[serde(borrow, default)]
     pub(super) response_format: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) n: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
 }
 
 /// A null counts as present: it has a span.

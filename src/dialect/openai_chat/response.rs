@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::error::Category;
 
 use super::shape::{Body, Weight};
+use crate::dialect::canonical;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_responses;
 
@@ -20,6 +21,12 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Of the answer, reasoning included; 0 for embeddings.
     pub completion_tokens: u64,
+}
+
+impl From<canonical::Usage> for Usage {
+    fn from(usage: canonical::Usage) -> Self {
+        Self { prompt_tokens: usage.input, completion_tokens: usage.output }
+    }
 }
 
 /// What a body under status 200 is.
@@ -69,7 +76,9 @@ pub fn inspect(body: &[u8], endpoint: Endpoint) -> Whole {
         | Endpoint::ImageVariations
         | Endpoint::Speech
         | Endpoint::Transcriptions
-        | Endpoint::Translations => false,
+        | Endpoint::Translations
+        | Endpoint::Messages
+        | Endpoint::CountTokens => false,
     };
     if complete && !answer.is_error() { Whole::Good { usage: answer.usage() } } else { Whole::Error }
 }

@@ -107,6 +107,18 @@ fn all_null(name: &Finder<'_>, data: &[u8]) -> bool {
     true
 }
 
+/// OpenAI's `error.type` for a status.
+#[must_use]
+pub const fn kind(status: u16) -> &'static str {
+    match status {
+        401 => "authentication_error",
+        403 => "permission_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        _ => "server_error",
+    }
+}
+
 /// An error event in OpenAI's shape. After it comes no `[DONE]`: a truncated answer never looks complete.
 /// The message is for the client: nothing of a vendor's text belongs in it unredacted.
 #[must_use]

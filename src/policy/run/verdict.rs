@@ -133,7 +133,16 @@ impl Run {
 const fn is_the_gateways(lack: Lack) -> bool {
     match lack {
         Lack::Dialect | Lack::NoKey | Lack::Disabled | Lack::NoKeyForModel | Lack::Endpoint | Lack::Stateful => true,
-        Lack::Vision | Lack::Tools | Lack::JsonSchema | Lack::Context | Lack::MaxOutput | Lack::NotEquivalent => false,
+        Lack::Vision
+        | Lack::ImageUrls
+        | Lack::Audio
+        | Lack::Choices
+        | Lack::Logprobs
+        | Lack::Tools
+        | Lack::JsonSchema
+        | Lack::Context
+        | Lack::MaxOutput
+        | Lack::NotEquivalent => false,
     }
 }
 

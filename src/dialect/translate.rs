@@ -1,0 +1,329 @@
+//! Between a front's dialect and an upstream's: which reader meets which writer.
+//!
+//! Owns the choice of the pair, and the tool that stands in for a JSON schema. Refuses to know the shapes: each dialect
+//! parses to the canonical form and renders from it.
+
+use std::borrow::Cow;
+
+use bytes::{Bytes, BytesMut};
+
+use super::canonical::{Amended, Answer, Cannot, Event, Frame, Part, Profile, Rendered, Request, Stop, Text, Usage};
+use super::openai_chat::request::BadRequest;
+use super::openai_chat::response::Whole;
+use super::vendor::Dialect;
+use super::{anthropic, bedrock, openai_chat};
+use crate::framing::eventstream::Message;
+use crate::framing::sse::Event as SseEvent;
+
+/// Reads what a client asked in a front's dialect. Nobody asks in Bedrock's.
+///
+/// # Errors
+/// What nobody could understand.
+pub fn parse(front: Dialect, body: &[u8]) -> Result<Request, BadRequest> {
+    match front {
+        Dialect::OpenAiChat | Dialect::Bedrock => openai_chat::parse::request(body),
+        Dialect::Anthropic => anthropic::parse::request(body),
+    }
+}
+
+/// Writes it for a target.
+///
+/// # Errors
+/// This target, or every one, cannot be asked that.
+pub fn render(upstream: Dialect, request: &Request, profile: &Profile<'_>) -> Result<Rendered, Cannot> {
+    match upstream {
+        Dialect::OpenAiChat => openai_chat::render::request(request, profile),
+        Dialect::Anthropic => anthropic::render::request(request, profile),
+        Dialect::Bedrock => bedrock::render::request(request, profile),
+    }
+}
+
+/// What must change of a body that stays in its dialect, because its history comes from elsewhere or its vendor has habits.
+#[must_use]
+pub fn amend(dialect: Dialect, body: &Bytes, profile: &Profile<'_>) -> Option<Amended> {
+    match dialect {
+        Dialect::OpenAiChat => openai_chat::amend::amend(body, profile),
+        Dialect::Anthropic => anthropic::amend::amend(body, profile),
+        Dialect::Bedrock => None,
+    }
+}
+
+/// The way back of one request: from whom, to whom, and what was promised on the way there.
+#[derive(Debug, Clone)]
+pub struct Translation {
+    /// Who answers.
+    pub upstream: Dialect,
+    /// Who asked.
+    pub front: Dialect,
+    /// What the answer says of itself.
+    pub frame: Frame,
+    /// The tool whose input is the answer's text.
+    pub schema_tool: Option<String>,
+}
+
+impl Translation {
+    /// A whole answer in the front's words, with its tokens.
+    ///
+    /// # Errors
+    /// It is an error, or no answer.
+    pub fn answer(&self, body: &[u8]) -> Result<(Vec<u8>, Option<Usage>), Whole> {
+        let mut answer = match self.upstream {
+            Dialect::OpenAiChat => openai_chat::answer::parse(body, &self.frame),
+            Dialect::Anthropic => anthropic::answer::parse(body, &self.frame),
+            Dialect::Bedrock => bedrock::answer::parse(body, &self.frame),
+        }?;
+        if let Some(tool) = &self.schema_tool {
+            as_text(&mut answer, tool);
+        }
+        let rendered = match self.front {
+            Dialect::OpenAiChat | Dialect::Bedrock => openai_chat::answer::render(&answer, &self.frame),
+            Dialect::Anthropic => anthropic::answer::render(&answer, &self.frame),
+        };
+        Ok((rendered, answer.usage))
+    }
+
+    /// A translator of its stream.
+    #[must_use]
+    pub fn stream(&self) -> Translator {
+        let frame = &self.frame;
+        Translator {
+            reader: match self.upstream {
+                Dialect::OpenAiChat => Reader::Chat(openai_chat::reader::Reader::new(frame)),
+                Dialect::Anthropic => Reader::Anthropic(anthropic::reader::Reader::new(frame)),
+                Dialect::Bedrock => Reader::Bedrock(bedrock::reader::Reader::new(frame)),
+            },
+            outlet: Outlet {
+                writer: match self.front {
+                    Dialect::OpenAiChat | Dialect::Bedrock => Writer::Chat(openai_chat::writer::Writer::new(frame)),
+                    Dialect::Anthropic => Writer::Anthropic(anthropic::writer::Writer::new(frame)),
+                },
+                schema: self.schema_tool.clone().map(|tool| Schema { tool, calls: 0, standing_in: None }),
+                usage: None,
+                state: State::Going,
+            },
+        }
+    }
+}
+
+/// The tool's input becomes the text, and its call the end.
+fn as_text(answer: &mut Answer, tool: &str) {
+    let mut others = false;
+    for part in &mut answer.parts {
+        match part {
+            Part::Call(call) if call.name == tool => *part = Part::Text(Text::new(call.object())),
+            Part::Call(_) => others = true,
+            _ => {}
+        }
+    }
+    if answer.stop == Stop::Tools && !others {
+        answer.stop = Stop::End;
+    }
+}
+
+#[derive(Debug)]
+enum Reader {
+    Chat(openai_chat::reader::Reader),
+    Anthropic(anthropic::reader::Reader),
+    Bedrock(bedrock::reader::Reader),
+}
+
+#[derive(Debug)]
+enum Writer {
+    Chat(openai_chat::writer::Writer),
+    Anthropic(anthropic::writer::Writer),
+}
+
+/// How far a stream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Going,
+    /// Nothing more is taken: it has ended, or failed.
+    Over,
+}
+
+/// The tool that stands in for a schema, in a stream.
+#[derive(Debug)]
+struct Schema {
+    tool: String,
+    /// Calls of other tools so far: they are counted anew, without a gap.
+    calls: usize,
+    /// The index of the call whose input is text.
+    standing_in: Option<usize>,
+}
+
+#[derive(Debug)]
+struct Outlet {
+    writer: Writer,
+    schema: Option<Schema>,
+    usage: Option<Usage>,
+    state: State,
+}
+
+/// Translates one stream, frame by frame.
+#[derive(Debug)]
+pub struct Translator {
+    reader: Reader,
+    outlet: Outlet,
+}
+
+impl Translator {
+    /// Takes one server-sent event of the upstream; what it says in the front's words goes to `out`.
+    pub fn read(&mut self, event: &SseEvent<'_>, out: &mut BytesMut) {
+        let (name, data) = match (event.name, &event.data) {
+            (name, Some(data)) => (name, data.as_ref()),
+            (Some(b"error"), None) => (event.name, b"".as_slice()),
+            // A comment.
+            (_, None) => return,
+        };
+        let outlet = &mut self.outlet;
+        let mut sink = |event: Event<'_>| outlet.take(event, out);
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.read(name, data, &mut sink),
+            Reader::Anthropic(reader) => reader.read(name, data, &mut sink),
+            Reader::Bedrock(_) => sink(Event::Malformed),
+        }
+    }
+
+    /// Takes one frame of an AWS event stream.
+    pub fn message(&mut self, message: &Message, out: &mut BytesMut) {
+        let outlet = &mut self.outlet;
+        let mut sink = |event: Event<'_>| outlet.take(event, out);
+        match &mut self.reader {
+            Reader::Bedrock(reader) => reader.read(message, &mut sink),
+            Reader::Chat(_) | Reader::Anthropic(_) => sink(Event::Malformed),
+        }
+    }
+
+    /// A frame that cannot be read at all.
+    pub fn malformed(&mut self, out: &mut BytesMut) {
+        self.outlet.take(Event::Malformed, out);
+    }
+
+    /// The upstream's body has ended.
+    pub fn end(&mut self, out: &mut BytesMut) {
+        let outlet = &mut self.outlet;
+        let mut sink = |event: Event<'_>| outlet.take(event, out);
+        match &mut self.reader {
+            Reader::Chat(reader) => reader.end(&mut sink),
+            Reader::Anthropic(reader) => reader.end(&mut sink),
+            Reader::Bedrock(reader) => reader.end(&mut sink),
+        }
+    }
+
+    /// Whether nothing more is taken.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.outlet.state == State::Over
+    }
+
+    /// The tokens so far, if the vendor gave any.
+    #[must_use]
+    pub const fn usage(&self) -> Option<Usage> {
+        self.outlet.usage
+    }
+}
+
+impl Outlet {
+    fn take(&mut self, event: Event<'_>, out: &mut BytesMut) {
+        if self.state == State::Over {
+            return;
+        }
+        let event = match &mut self.schema {
+            None => event,
+            Some(schema) => match schema.replace(event) {
+                Some(event) => event,
+                None => return,
+            },
+        };
+        match &event {
+            Event::Usage(usage) => self.usage = Some(self.usage.unwrap_or_default().or_more(*usage)),
+            Event::End | Event::Error(_) => self.state = State::Over,
+            Event::Start { .. }
+            | Event::Text(_)
+            | Event::Refusal(_)
+            | Event::Thinking(_)
+            | Event::Signature(_)
+            | Event::Redacted(_)
+            | Event::Call { .. }
+            | Event::Input { .. }
+            | Event::Finish { .. }
+            | Event::Malformed => {}
+        }
+        match &mut self.writer {
+            Writer::Chat(writer) => writer.write(&event, out),
+            Writer::Anthropic(writer) => writer.write(&event, out),
+        }
+    }
+}
+
+impl Schema {
+    /// The event with the stand-in's input as text; `None` if nothing is left of it.
+    fn replace<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
+        match event {
+            Event::Call { index, name, .. } if name == self.tool.as_str() => {
+                self.standing_in = Some(index);
+                None
+            }
+            Event::Call { id, name, signature, .. } => {
+                let index = self.calls;
+                self.calls += 1;
+                Some(Event::Call { index, id, name, signature })
+            }
+            Event::Input { index, json } if Some(index) == self.standing_in => Some(Event::Text(json)),
+            Event::Input { index, json } => {
+                let before = usize::from(self.standing_in.is_some_and(|at| at < index));
+                Some(Event::Input { index: index - before, json })
+            }
+            Event::Finish { stop: Stop::Tools, sequence } if self.calls == 0 && self.standing_in.is_some() => {
+                Some(Event::Finish { stop: Stop::End, sequence })
+            }
+            other => Some(other),
+        }
+    }
+}
+
+/// A vendor's error in the front's shape: its words must be redacted already.
+#[must_use]
+pub fn error(front: Dialect, status: u16, words: &str) -> Bytes {
+    let body = match front {
+        Dialect::Anthropic => anthropic::error::body(status, words, None, &[]),
+        Dialect::OpenAiChat | Dialect::Bedrock => serde_json::json!({ "error": {
+            "message": words, "type": openai_chat::stream::kind(status), "param": null, "code": null,
+        } }),
+    };
+    Bytes::from(body.to_string())
+}
+
+/// What is told of something a target cannot be asked.
+#[must_use]
+pub fn words(cannot: &Cannot) -> Cow<'_, str> {
+    match cannot {
+        Cannot::Lack(_, words) => Cow::Borrowed(words),
+        Cannot::Bad(bad) => Cow::Borrowed(&bad.message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(index: usize, name: &'static str) -> Event<'static> {
+        Event::Call { index, id: "c".into(), name: name.into(), signature: None }
+    }
+
+    fn input(index: usize) -> Event<'static> {
+        Event::Input { index, json: "{}".into() }
+    }
+
+    #[test]
+    fn the_stand_in_becomes_text_and_the_other_calls_leave_no_gap() {
+        let mut schema = Schema { tool: "answer".to_owned(), calls: 0, standing_in: None };
+        assert_eq!(schema.replace(call(0, "answer")), None);
+        assert_eq!(schema.replace(input(0)), Some(Event::Text("{}".into())));
+        let finish = Event::Finish { stop: Stop::Tools, sequence: None };
+        assert_eq!(schema.replace(finish.clone()), Some(Event::Finish { stop: Stop::End, sequence: None }));
+        assert_eq!(schema.replace(call(1, "look")), Some(call(0, "look")));
+        assert_eq!(schema.replace(input(1)), Some(input(0)));
+        assert_eq!(schema.replace(finish.clone()), Some(finish));
+    }
+}
