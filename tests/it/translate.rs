@@ -10,6 +10,7 @@
 mod answers;
 mod asked;
 mod own;
+mod own_requests;
 mod pairs;
 mod plain_asked;
 mod plain_said;

@@ -23,6 +23,8 @@ pub(super) struct Asked {
     pub(super) top_k: Option<u64>,
     pub(super) stop: Vec<String>,
     pub(super) stream: bool,
+    /// Whether the model is asked to think. How long is each dialect's own matter.
+    pub(super) thinks: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +139,7 @@ impl Asked {
         for (_, pieces) in &mut self.turns {
             level(pieces);
         }
+        self.thinks = false;
         for usual in [&mut self.temperature, &mut self.top_p] {
             usual.take_if(|value| (*value - 1.0).abs() < f64::EPSILON);
         }

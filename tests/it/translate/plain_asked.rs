@@ -99,6 +99,7 @@ fn chat(request: &Value) -> Asked {
     asked.top_k = request["top_k"].as_u64();
     asked.stop = strings(&request["stop"]);
     asked.stream = request["stream"] == true;
+    asked.thinks = request["reasoning_effort"].as_str().is_some_and(|effort| effort != "none");
     asked
 }
 
@@ -171,6 +172,7 @@ fn messages(request: &Value) -> Asked {
     asked.top_k = request["top_k"].as_u64();
     asked.stop = strings(&request["stop_sequences"]);
     asked.stream = request["stream"] == true;
+    asked.thinks = matches!(request["thinking"]["type"].as_str(), Some("enabled" | "adaptive"));
     asked
 }
 

@@ -84,7 +84,18 @@ impl Target {
                 asked.turns.iter_mut().for_each(|(_, pieces)| *pieces = in_chat(std::mem::take(pieces)));
             }
             Wire::Messages | Wire::Converse => {
-                asked.keep(|piece| !matches!(piece, Piece::Thinking { signature: None, .. }));
+                // Only Claude takes back what it signed, and only while it thinks.
+                let thinks = asked.thinks && self.model.contains("claude");
+                asked.keep(|piece| match piece {
+                    Piece::Thinking { signature, .. } => thinks && signature.is_some(),
+                    Piece::Redacted(_) => thinks,
+                    _ => true,
+                });
+                if let Some((Who::Model, pieces)) = asked.turns.last_mut()
+                    && let Some(Piece::Text(text)) = pieces.last_mut()
+                {
+                    *text = text.trim_end().to_owned();
+                }
             }
         }
         match self.wire {
@@ -126,7 +137,7 @@ impl Target {
         }
     }
 
-    /// What Anthropic asks for: that used tools are there, and that the model's unfinished turn ends without a blank.
+    /// What Anthropic asks for: a message, and that used tools are there.
     fn messages(self, asked: &mut Asked) {
         if asked.turns.is_empty() {
             let instructions = std::mem::take(&mut asked.system);
@@ -146,11 +157,6 @@ impl Target {
                     asked.tools.push(tool);
                 }
             }
-        }
-        if let Some((Who::Model, pieces)) = asked.turns.last_mut()
-            && let Some(Piece::Text(text)) = pieces.last_mut()
-        {
-            *text = text.trim_end().to_owned();
         }
     }
 }
