@@ -9,6 +9,7 @@
 
 mod answers;
 mod asked;
+mod named;
 mod own;
 mod own_requests;
 mod pairs;

@@ -11,7 +11,7 @@ use super::{Wire, requests};
 
 const REQUESTS: &str = include_str!("../../fixtures/translate/requests.json");
 
-fn cases() -> Vec<Value> {
+pub(super) fn cases() -> Vec<Value> {
     serde_json::from_str(REQUESTS).expect("a fixture is JSON")
 }
 
@@ -20,7 +20,7 @@ fn wire(case: &Value) -> Wire {
 }
 
 /// The names of what is lost on the way to a target; `None` if it cannot be asked, or is asked in its own dialect.
-fn lost(case: &Value, target: Target) -> Option<BTreeSet<String>> {
+pub(super) fn lost(case: &Value, target: Target) -> Option<BTreeSet<String>> {
     if target.wire == wire(case) {
         return None;
     }

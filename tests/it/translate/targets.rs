@@ -1,5 +1,7 @@
 //! Whom requests are written for in these tests, and what such a target cannot be told.
 
+use std::sync::LazyLock;
+
 use backstop::dialect::canonical::ids::Rule;
 use backstop::dialect::canonical::{Cannot, Profile, Rendered, Request};
 use backstop::dialect::openai_chat::request::BadRequest;
@@ -50,9 +52,14 @@ pub(super) fn parse(wire: Wire, body: &[u8]) -> Result<Request, BadRequest> {
 }
 
 impl Target {
+    /// As somebody of whom no more is known than the name.
+    pub(super) fn profile(self) -> Profile<'static> {
+        static UNKNOWN: LazyLock<Abilities> = LazyLock::new(Abilities::default);
+        Profile { model: self.model, vendor: self.vendor, abilities: &UNKNOWN }
+    }
+
     pub(super) fn render(self, request: &Request) -> Result<Rendered, Cannot> {
-        let abilities = Abilities::default();
-        let profile = Profile { model: self.model, vendor: self.vendor, abilities: &abilities };
+        let profile = self.profile();
         match self.wire {
             Wire::Chat => openai_chat::render::request(request, &profile),
             Wire::Messages => anthropic::render::request(request, &profile),
