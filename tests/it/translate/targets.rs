@@ -91,6 +91,11 @@ impl Target {
                 asked.turns.iter_mut().for_each(|(_, pieces)| *pieces = in_chat(std::mem::take(pieces)));
             }
             Wire::Messages | Wire::Converse => {
+                // A user has to speak.
+                if asked.turns.is_empty() {
+                    let instructions = std::mem::take(&mut asked.system);
+                    asked.say(Who::User, instructions.into_iter().map(Piece::Text).collect());
+                }
                 // Only Claude takes back what it signed, and only while it thinks.
                 let thinks = asked.thinks && self.model.contains("claude");
                 asked.keep(|piece| match piece {
@@ -109,10 +114,6 @@ impl Target {
             Wire::Chat => {}
             Wire::Messages => self.messages(&mut asked),
             Wire::Converse => {
-                // A user has to speak first.
-                if asked.turns.is_empty() {
-                    asked.say(Who::User, vec![Piece::Text("Continue.".to_owned())]);
-                }
                 // No word for "none", and a description has to be there.
                 if asked.choice == Choice::Never {
                     asked.choice = Choice::Auto;
@@ -144,12 +145,8 @@ impl Target {
         }
     }
 
-    /// What Anthropic asks for: a message, and that used tools are there.
+    /// What Anthropic asks for: that used tools are there.
     fn messages(self, asked: &mut Asked) {
-        if asked.turns.is_empty() {
-            let instructions = std::mem::take(&mut asked.system);
-            asked.say(Who::User, instructions.into_iter().map(Piece::Text).collect());
-        }
         let calls = asked.turns.iter().flat_map(|(_, pieces)| pieces).filter_map(|piece| match piece {
             Piece::Call(call) => Some(call.name.clone()),
             _ => None,
