@@ -19,3 +19,7 @@ mod tools;
 mod waiting;
 pub(in crate::dialect) mod wire;
 pub mod writer;
+
+#[cfg(test)]
+#[path = "survival_tests.rs"]
+mod survival;

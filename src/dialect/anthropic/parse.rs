@@ -93,14 +93,13 @@ impl Parsed {
 
     fn messages(&mut self, value: &RawValue) -> Result<(), BadRequest> {
         self.messages = true;
-        let wanted = "a list of messages";
-        let messages: Vec<&RawValue> = read(value, "messages", wanted)?;
+        let messages: Vec<&RawValue> = read(value, "messages", "a list of messages")?;
         if messages.is_empty() {
             return Err(BadRequest::wrong_type("messages", "a list of at least one message"));
         }
         for (place, raw) in messages.into_iter().enumerate() {
-            let message: Message<'_> = serde_json::from_str(raw.get()).map_err(|error| {
-                let message = format!("`messages.{place}` must be an object with `role` and `content`: {error}");
+            let message: Message<'_> = serde_json::from_str(raw.get()).map_err(|_| {
+                let message = format!("`messages.{place}` must be an object with a `role` and a `content`");
                 BadRequest::new(message, Some("messages"), "invalid_type")
             })?;
             let role = match message.role.0.as_ref() {

@@ -276,4 +276,4 @@ fn signed(signature: Option<Str<'_>>, sink: &mut Sink<'_>) {
 
 #[cfg(test)]
 #[path = "reader_tests.rs"]
-mod tests;
+pub(super) mod tests;
