@@ -41,7 +41,7 @@ const FOREIGN: &[&str] = &[
 ];
 
 static STRICT: Marks = LazyLock::new(|| finders(FOREIGN));
-/// What models that think, and xAI's, may refuse besides.
+/// What OpenAI's models that think may refuse besides.
 static SAMPLING: Marks = LazyLock::new(|| {
     finders(&[
         "\"max_tokens\"",
@@ -51,9 +51,9 @@ static SAMPLING: Marks = LazyLock::new(|| {
         "\"logit_bias\"",
         "\"stop\"",
         "\"parallel_tool_calls\"",
-        "\"reasoning_effort\"",
     ])
 });
+static XAI: Marks = LazyLock::new(|| finders(&["_penalty\"", "\"stop\"", "\"reasoning_effort\""]));
 static GROQ: Marks = LazyLock::new(|| finders(&["\"name\"", "null", "\"store\"", "\"logit_bias\""]));
 static GEMINI: Marks =
     LazyLock::new(|| finders(&["\"tool_calls\"", "\"store\"", "\"metadata\"", "\"frequency_penalty\""]));
@@ -71,7 +71,7 @@ fn is_suspect(body: &[u8], profile: &Profile<'_>) -> bool {
         Vendor::OpenAi | Vendor::Azure => any(&STRICT) || (profile.abilities.reasoning == Some(true) && any(&SAMPLING)),
         Vendor::Groq => any(&STRICT) || any(&GROQ),
         Vendor::Gemini => any(&STRICT) || any(&GEMINI),
-        Vendor::Xai => any(&SAMPLING),
+        Vendor::Xai => any(&XAI),
         Vendor::DeepSeek => any(&DEEPSEEK),
         Vendor::Ollama => any(&OLLAMA),
         Vendor::Fireworks => any(&FIREWORKS),
@@ -206,6 +206,11 @@ fn is_one(json: &str) -> bool {
 /// Fields that are other vendors' own. OpenRouter's `reasoning` and Anthropic's `thinking` say how much is thought, which
 /// `reasoning_effort` says here.
 fn foreign(members: &mut Members<'_>, profile: &Profile<'_>, change: &mut Change) {
+    // Nobody asked for thought, and nobody gives it.
+    let off = members.get("thinking").and_then(|value| Members::read(value.get()));
+    if off.is_some_and(|value| wire::text(value.get("type")).as_deref() == Some("disabled")) {
+        change.made |= members.remove("thinking").is_some();
+    }
     let mut effort = None;
     for (field, budget) in [("thinking", "budget_tokens"), ("reasoning", "max_tokens")] {
         let Some(value) = members.get(field).filter(|value| value.get() != "null") else { continue };

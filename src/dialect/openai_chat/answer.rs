@@ -95,7 +95,10 @@ fn message(said: &Said<'_>, frame: &Frame) -> (Vec<Part>, bool) {
             _ => parts.push(Part::Thinking { text: String::new(), signature: Some(sign.into_owned()) }),
         },
         Thought::Redacted(data) => parts.push(Part::Redacted { data: data.into_owned() }),
-        Thought::ForCall(id, signature) => signatures.push((id.into_owned(), signature.into_owned())),
+        Thought::ForCall(id, signature) if signatures.len() < wire::CALLS => {
+            signatures.push((id.into_owned(), signature.into_owned()));
+        }
+        Thought::ForCall(..) => {}
     };
     let list = [said.reasoning_details, said.thinking_blocks].into_iter().find(|list| !wire::items(*list).is_empty());
     let mut told = false;

@@ -17,8 +17,11 @@ use crate::dialect::openai_chat::request::{self, BadRequest};
 
 use self::value::Object;
 
+/// So many names are noted: a client that sends more has seen enough of them.
+const NOTES: usize = 64;
+
 /// The fields that are read here, and the gateway's own. LiteLLM's `mock_testing_…` are as good as not there.
-const KNOWN: [&str; 30] = [
+const KNOWN: [&str; 31] = [
     "disable_fallbacks",
     "fallbacks",
     "function_call",
@@ -48,6 +51,7 @@ const KNOWN: [&str; 30] = [
     "top_k",
     "top_logprobs",
     "top_p",
+    "usage",
     "user",
 ];
 
@@ -82,10 +86,10 @@ fn is_idle(json: &str) -> bool {
 /// Notes a field, or a kind of it, that the canonical form cannot hold. A client's own words end in a header: what is
 /// no plain word is not repeated.
 fn note(request: &mut Request, field: &'static str, kind: &str) {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
     let kind = if (1..=64).contains(&kind.len()) && kind.bytes().all(plain) { kind } else { "other" };
     let name = if field.is_empty() { kind.to_owned() } else { format!("{field}.{kind}") };
-    if !request.uncarried.iter().any(|known| *known == name) {
+    if request.uncarried.len() < NOTES && !request.uncarried.iter().any(|known| *known == name) {
         request.uncarried.push(Cow::Owned(name));
     }
 }

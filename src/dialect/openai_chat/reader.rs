@@ -17,6 +17,9 @@ use super::wire::{self, Called, Said, Thought};
 use crate::dialect::canonical::answer::Sink;
 use crate::dialect::canonical::{Event, Frame, Stop, ids};
 
+/// So much of a call's input is kept until its name comes.
+const HELD: usize = 1 << 20;
+
 /// Reads one stream.
 #[derive(Debug)]
 pub struct Reader {
@@ -275,31 +278,40 @@ impl Reader {
             Thought::Thinking(_) => {}
             Thought::Signature(signature) => sink(Event::Signature(signature)),
             Thought::Redacted(data) => sink(Event::Redacted(data)),
-            Thought::ForCall(id, signature) => self.signatures.push((id.into_owned(), signature.into_owned())),
+            Thought::ForCall(id, signature) if self.signatures.len() < wire::CALLS => {
+                self.signatures.push((id.into_owned(), signature.into_owned()));
+            }
+            Thought::ForCall(..) => {}
         }
     }
 
     fn call(&mut self, call: Called<'_>, sink: &mut Sink<'_>) {
-        let number = self.which(&call).unwrap_or_else(|| {
-            let number = self.calls.len();
-            let id = call.id.as_deref().map_or_else(|| ids::mint(self.request, number), str::to_owned);
-            let at = self.signatures.iter().position(|(of, _)| *of == id);
-            let signature = at.map(|at| self.signatures.swap_remove(at).1);
-            self.calls.push(Open { index: call.index, id, signature, ..Open::default() });
-            number
-        });
-        let fresh = !self.calls[number].told;
-        if let Some(signature) = call.signature.filter(|_| fresh) {
-            self.calls[number].signature = Some(signature.into_owned());
+        let number = match self.which(&call) {
+            Some(number) => number,
+            None if self.calls.len() < wire::CALLS => self.open(&call),
+            None => return,
+        };
+        let open = &mut self.calls[number];
+        if let Some(signature) = call.signature.filter(|_| !open.told) {
+            open.signature = Some(signature.into_owned());
         }
-        let json = call.arguments;
-        self.calls[number].whole |= fresh && json.as_deref().is_some_and(is_object);
+        open.whole |= !open.told && call.arguments.as_deref().is_some_and(is_object);
         self.tell(number, call.name, sink);
-        match json {
-            Some(json) if self.calls[number].told => sink(Event::Input { index: number, json }),
-            Some(json) => self.calls[number].held.push_str(&json),
-            None => {}
+        let open = &mut self.calls[number];
+        match call.arguments {
+            Some(json) if open.told => sink(Event::Input { index: number, json }),
+            Some(json) if open.held.len() < HELD => open.held.push_str(&json),
+            Some(_) | None => {}
         }
+    }
+
+    fn open(&mut self, call: &Called<'_>) -> usize {
+        let number = self.calls.len();
+        let id = call.id.as_deref().map_or_else(|| ids::mint(self.request, number), str::to_owned);
+        let at = self.signatures.iter().position(|(of, _)| *of == id);
+        let signature = at.map(|at| self.signatures.swap_remove(at).1);
+        self.calls.push(Open { index: call.index, id, signature, ..Open::default() });
+        number
     }
 
     /// The call that a piece belongs to; `None` if it begins one.

@@ -17,6 +17,9 @@ pub(super) const CLAUDE: &str = "anthropic-claude-v1";
 /// The same for Gemini's.
 pub(super) const GEMINI: &str = "google-gemini-v1";
 
+/// One answer calls so many tools at most: what calls more is no answer any more.
+pub(super) const CALLS: usize = 1024;
+
 /// A string, if it is one: borrowed unless it has escapes. Empty ones say nothing.
 pub(super) fn text(raw: Option<&RawValue>) -> Option<Cow<'_, str>> {
     let raw = raw?.get();
@@ -171,7 +174,7 @@ struct RawFunction<'a> {
 /// The calls of a message, the old `function_call` included.
 pub(super) fn calls<'a>(said: &Said<'a>) -> Vec<Called<'a>> {
     let mut calls: Vec<Called<'a>> = Vec::new();
-    for raw in items(said.tool_calls) {
+    for raw in items(said.tool_calls).into_iter().take(CALLS) {
         let Some(call) = parsed::<RawCall<'a>>(Some(raw)) else { continue };
         let (name, arguments) = function(call.function);
         let index = call.index.and_then(|index| index.get().parse().ok());

@@ -6,7 +6,7 @@ use super::note;
 use super::value::Object;
 use crate::dialect::canonical::{Call, Part, Request};
 use crate::dialect::openai_chat::request::BadRequest;
-use crate::dialect::openai_chat::wire::{CLAUDE, GEMINI};
+use crate::dialect::openai_chat::wire::{CALLS, CLAUDE, GEMINI};
 
 /// What the model thought.
 #[derive(Debug, Default)]
@@ -66,7 +66,7 @@ fn details(message: &Object<'_>, thoughts: &mut Thoughts, request: &mut Request)
             "reasoning.encrypted" => {
                 let data = detail.text("data")?.unwrap_or_default();
                 match (detail.text("id")?, format.as_deref()) {
-                    (Some(id), Some(GEMINI)) => thoughts.signatures.push((id, data)),
+                    (Some(id), Some(GEMINI)) if thoughts.signatures.len() < CALLS => thoughts.signatures.push((id, data)),
                     _ if claude => thoughts.parts.push(Part::Redacted { data }),
                     _ => note(request, "messages", "reasoning_details"),
                 }

@@ -21,7 +21,7 @@ pub(super) fn read(body: &Object<'_>, request: &mut Request) -> Result<(), BadRe
         let message = "`messages` is empty: it must have at least one message";
         return Err(BadRequest::new(message, Some("messages"), "empty_array"));
     }
-    let mut talk = Talk { request, nameless: VecDeque::new() };
+    let mut talk = Talk { request, nameless: VecDeque::new(), named: 0 };
     for message in &messages {
         talk.message(message)?;
     }
@@ -36,6 +36,8 @@ struct Talk<'r> {
     request: &'r mut Request,
     /// Calls that their vendor gave no id (Gemini's empty ones, the old functions): the id they got here, and the tool.
     nameless: VecDeque<(String, String)>,
+    /// How many ids were given here.
+    named: usize,
 }
 
 impl Talk<'_> {
@@ -104,8 +106,8 @@ impl Talk<'_> {
         }
         for mut call in history::calls(message, &thoughts)? {
             if call.id.is_empty() {
-                let before = self.request.turns.iter().map(|turn| turn.parts.len()).sum::<usize>();
-                call.id = format!("call_{before}_{}", parts.len());
+                self.named += 1;
+                call.id = format!("call_{}", self.named);
                 self.nameless.push_back((call.id.clone(), call.name.clone()));
             }
             parts.push(Part::Call(call));

@@ -28,6 +28,11 @@ pub(super) fn read(body: &Object<'_>, request: &mut Request) -> Result<(), BadRe
         let options = options.object("an object")?;
         request.include_usage = options.plain("include_usage", "true or false")?.unwrap_or_default();
     }
+    // OpenRouter's way to ask for the same.
+    if let Some(usage) = body.get("usage") {
+        let usage = usage.object("an object")?;
+        request.include_usage |= usage.plain::<bool>("include", "true or false")?.unwrap_or_default();
+    }
     thinking(body, request)?;
     several(body, request)
 }
