@@ -8,7 +8,9 @@ fn frame() -> Frame {
 }
 
 fn read(message: &str, rest: &str) -> Answer {
-    let body = format!(r#"{{"id":"x","model":"m","choices":[{{"index":0,"message":{message}{rest}}}],"usage":{{"prompt_tokens":3,"completion_tokens":2}}}}"#);
+    let body = format!(
+        r#"{{"id":"x","model":"m","choices":[{{"index":0,"message":{message}{rest}}}],"usage":{{"prompt_tokens":3,"completion_tokens":2}}}}"#
+    );
     parse(body.as_bytes(), &frame()).unwrap_or_else(|bad| panic!("{body}: {bad:?}"))
 }
 
@@ -18,7 +20,9 @@ fn short(answer: &Answer) -> String {
         Part::Refusal(text) => format!("no {text}"),
         Part::Thinking { text, signature } => format!("think {text} {}", signature.as_deref().unwrap_or("-")),
         Part::Redacted { data } => format!("redacted {data}"),
-        Part::Call(call) => format!("{} {} {} {}", call.id, call.name, call.input, call.signature.as_deref().unwrap_or("-")),
+        Part::Call(call) => {
+            format!("{} {} {} {}", call.id, call.name, call.input, call.signature.as_deref().unwrap_or("-"))
+        }
         other => format!("{other:?}"),
     };
     let parts: Vec<_> = answer.parts.iter().map(part).collect();
@@ -33,13 +37,21 @@ fn messages_of_every_vendor() {
         (r#"{"content":"a"}"#, r#","finish_reason":"length""#, "text a = Length".to_owned()),
         (r#"{"content":null,"refusal":"b"}"#, r#","finish_reason":"stop""#, "no b = Filtered".to_owned()),
         (r#"{"content":"a","reasoning_content":"t"}"#, "", "think t - | text a = End".to_owned()),
-        (r#"{"content":"a","reasoning":"t","reasoning_details":[{"type":"reasoning.text","text":"t","format":"unknown"}]}"#, "", "think t - | text a = End".to_owned()),
+        (
+            r#"{"content":"a","reasoning":"t","reasoning_details":[{"type":"reasoning.text","text":"t","format":"unknown"}]}"#,
+            "",
+            "think t - | text a = End".to_owned(),
+        ),
         (
             r#"{"content":"a","reasoning":"t","reasoning_details":[{"type":"reasoning.text","text":"t","signature":"s","format":"anthropic-claude-v1"},{"type":"reasoning.encrypted","data":"d","format":"anthropic-claude-v1"}]}"#,
             "",
             "think t s | redacted d | text a = End".to_owned(),
         ),
-        (r#"{"content":"a","reasoning":"t","reasoning_details":[{"type":"reasoning.encrypted","data":"d","format":"openai-responses-v1"}]}"#, "", "think t - | text a = End".to_owned()),
+        (
+            r#"{"content":"a","reasoning":"t","reasoning_details":[{"type":"reasoning.encrypted","data":"d","format":"openai-responses-v1"}]}"#,
+            "",
+            "think t - | text a = End".to_owned(),
+        ),
         (
             r#"{"content":"a","reasoning_content":"t","thinking_blocks":[{"type":"thinking","thinking":"t","signature":"s"}]}"#,
             "",
@@ -60,7 +72,11 @@ fn messages_of_every_vendor() {
             r#","finish_reason":"tool_calls""#,
             "c f {\"x\":1} s = Tools".to_owned(),
         ),
-        (r#"{"content":null,"function_call":{"name":"f","arguments":"{}"}}"#, r#","finish_reason":"function_call""#, format!("{minted} f {{}} - = Tools")),
+        (
+            r#"{"content":null,"function_call":{"name":"f","arguments":"{}"}}"#,
+            r#","finish_reason":"function_call""#,
+            format!("{minted} f {{}} - = Tools"),
+        ),
         (r#"{"content":"a"}"#, r#","finish_reason":"stop","stop_reason":"END""#, "text a = Sequence".to_owned()),
     ] {
         assert_eq!(short(&read(message, rest)), expected, "{message}");
@@ -87,8 +103,17 @@ fn written(answer: &Answer) -> Value {
 
 #[test]
 fn an_answer_as_openai_writes_it() {
-    let thinking = |text: &str, signature: Option<&str>| Part::Thinking { text: text.to_owned(), signature: signature.map(str::to_owned) };
-    let call = Call { id: "t".to_owned(), name: "f".to_owned(), input: String::new(), signature: Some("g".to_owned()), cache: None };
+    let thinking = |text: &str, signature: Option<&str>| Part::Thinking {
+        text: text.to_owned(),
+        signature: signature.map(str::to_owned),
+    };
+    let call = Call {
+        id: "t".to_owned(),
+        name: "f".to_owned(),
+        input: String::new(),
+        signature: Some("g".to_owned()),
+        cache: None,
+    };
     let answer = Answer {
         id: Some("msg_1".to_owned()),
         model: Some("claude".to_owned()),
@@ -136,7 +161,8 @@ fn an_answer_as_openai_writes_it() {
 
 #[test]
 fn content_is_null_only_beside_something_else() {
-    let message = |parts: Vec<Part>| written(&Answer { parts, ..Answer::default() })["choices"][0]["message"]["content"].clone();
+    let message =
+        |parts: Vec<Part>| written(&Answer { parts, ..Answer::default() })["choices"][0]["message"]["content"].clone();
     assert_eq!(message(vec![]), json!(""));
     assert_eq!(message(vec![Part::Call(Call::default())]), Value::Null);
     assert_eq!(message(vec![Part::Refusal("no".to_owned())]), Value::Null);

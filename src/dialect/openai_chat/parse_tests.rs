@@ -1,7 +1,5 @@
 use super::*;
-use crate::dialect::canonical::{
-    Cache, Effort, Format, Part, Role, Source, Text, Thinking, ToolChoice, Turn,
-};
+use crate::dialect::canonical::{Cache, Effort, Format, Part, Role, Source, Text, Thinking, ToolChoice, Turn};
 
 fn read(json: &str) -> Request {
     request(json.as_bytes()).unwrap_or_else(|error| panic!("{json}: {error:?}"))
@@ -36,7 +34,9 @@ fn part(part: &Part) -> String {
     match part {
         Part::Text(Text { text, cache }) => format!("{text}{}", mark(cache)),
         Part::Refusal(text) => format!("no({text})"),
-        Part::Image(image) => format!("image({}{}){}", source(&image.source), image.detail.as_deref().unwrap_or(""), mark(&image.cache)),
+        Part::Image(image) => {
+            format!("image({}{}){}", source(&image.source), image.detail.as_deref().unwrap_or(""), mark(&image.cache))
+        }
         Part::Document(file) => format!("file({} {})", file.name.as_deref().unwrap_or("-"), source(&file.source)),
         Part::Audio { data, format } => format!("audio({format} {data})"),
         Part::Call(call) => {
@@ -107,10 +107,19 @@ fn calls_without_an_id_and_old_functions_get_one() {
 fn parts_of_every_kind() {
     for (part, expected) in [
         (r#"{"type":"text","text":"a\ud83d"}"#, "a\u{fffd}"),
-        (r#"{"type":"image_url","image_url":{"url":"https://e.com/a.png","detail":"low"}}"#, "image(https://e.com/a.pnglow)"),
+        (
+            r#"{"type":"image_url","image_url":{"url":"https://e.com/a.png","detail":"low"}}"#,
+            "image(https://e.com/a.pnglow)",
+        ),
         (r#"{"type":"image_url","image_url":"data:image/PNG;base64,AA=="}"#, "image(image/png AA==)"),
-        (r#"{"type":"image_url","image_url":{"url":"data:image/svg+xml,%3Csvg%2F>"}}"#, "image(image/svg+xml PHN2Zy8+)"),
-        (r#"{"type":"file","file":{"file_data":"data:application/pdf;base64,JVBE","filename":"a.pdf"}}"#, "file(a.pdf application/pdf JVBE)"),
+        (
+            r#"{"type":"image_url","image_url":{"url":"data:image/svg+xml,%3Csvg%2F>"}}"#,
+            "image(image/svg+xml PHN2Zy8+)",
+        ),
+        (
+            r#"{"type":"file","file":{"file_data":"data:application/pdf;base64,JVBE","filename":"a.pdf"}}"#,
+            "file(a.pdf application/pdf JVBE)",
+        ),
         (r#"{"type":"file","file":{"file_data":"data:text/plain;base64,aGk="}}"#, "file(- text hi)"),
         (r#"{"type":"file","file":{"file_data":"data:image/gif;base64,R0lG"}}"#, "image(image/gif R0lG)"),
         (r#"{"type":"file","file":{"file_id":"file-1"}}"#, "file(- id file-1)"),
@@ -123,7 +132,8 @@ fn parts_of_every_kind() {
         let list = format!(r#"{{"role":"user","content":[{part}]}}"#);
         assert_eq!(turns(&list), [format!("user: {expected}")], "{part}");
     }
-    let request = messages(r#"{"role":"user","content":[{"type":"video_url","video_url":{}},{"type":"text","text":"a"}]}"#);
+    let request =
+        messages(r#"{"role":"user","content":[{"type":"video_url","video_url":{}},{"type":"text","text":"a"}]}"#);
     assert_eq!(request.uncarried, ["messages.content.video_url"]);
 }
 
@@ -157,10 +167,19 @@ fn thoughts_in_every_spelling() {
             "think(ab s) | think(c -)",
         ),
         // A signature whose text came beside it.
-        (r#""reasoning_details":[{"type":"reasoning.text","signature":"s","index":0}],"reasoning_content":"a""#, "think(a s)"),
-        (r#""reasoning_details":[{"type":"reasoning.summary","summary":"a","format":"openai-responses-v1"}]"#, "think(a -)"),
+        (
+            r#""reasoning_details":[{"type":"reasoning.text","signature":"s","index":0}],"reasoning_content":"a""#,
+            "think(a s)",
+        ),
+        (
+            r#""reasoning_details":[{"type":"reasoning.summary","summary":"a","format":"openai-responses-v1"}]"#,
+            "think(a -)",
+        ),
         // Another vendor's signature is none.
-        (r#""reasoning_details":[{"type":"reasoning.text","text":"a","signature":"s","format":"google-gemini-v1"}]"#, "think(a -)"),
+        (
+            r#""reasoning_details":[{"type":"reasoning.text","text":"a","signature":"s","format":"google-gemini-v1"}]"#,
+            "think(a -)",
+        ),
     ] {
         let list = format!(r#"{{"role":"assistant","content":"x",{fields}}}"#);
         assert_eq!(turns(&list), [format!("assistant: {expected} | x")], "{fields}");
@@ -191,7 +210,8 @@ fn tools_and_the_choice_among_them() {
         r#""tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"z":1,"a":2},"strict":true},"cache_control":{"type":"ephemeral"}},{"type":"web_search"},{"type":"odd kind\n"}],
            "functions":[{"name":"g"}],"parallel_tool_calls":false,"#,
     );
-    let tools: Vec<_> = request.tools.iter().map(|tool| (tool.name.as_str(), tool.strict, tool.cache.is_some())).collect();
+    let tools: Vec<_> =
+        request.tools.iter().map(|tool| (tool.name.as_str(), tool.strict, tool.cache.is_some())).collect();
     assert_eq!(tools, [("f", Some(true), true), ("g", None, false)]);
     assert_eq!(request.tools[0].schema.as_ref().map(|schema| schema.get()), Some(r#"{"z":1,"a":2}"#));
     assert_eq!(request.parallel_tool_calls, Some(false));
@@ -220,7 +240,9 @@ fn tools_and_the_choice_among_them() {
 fn the_form_of_the_answer() {
     assert!(fields(r#""response_format":{"type":"text"},"#).format.is_none());
     assert!(matches!(fields(r#""response_format":{"type":"json_object"},"#).format, Some(Format::Json)));
-    let schema = fields(r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"b":1,"a":1e999},"strict":true}},"#);
+    let schema = fields(
+        r#""response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"b":1,"a":1e999},"strict":true}},"#,
+    );
     let Some(Format::Schema { name, schema, strict, .. }) = schema.format else { panic!("no schema") };
     assert_eq!((name.as_deref(), schema.get(), strict), (Some("n"), r#"{"b":1,"a":1e999}"#, Some(true)));
 }
@@ -230,11 +252,20 @@ fn length_sampling_and_who_asks() {
     let request = fields(
         r#""max_tokens":5,"max_completion_tokens":7,"temperature":0.5,"top_p":1,"top_k":40,"stop":"x","user":"u","safety_identifier":"s","service_tier":"flex","stream":true,"stream_options":{"include_usage":true},"#,
     );
-    assert_eq!((request.max_tokens, request.temperature, request.top_p, request.top_k), (Some(7), Some(0.5), Some(1.0), Some(40)));
-    assert_eq!((request.stop, request.user.as_deref(), request.service_tier.as_deref()), (vec!["x".to_owned()], Some("u"), Some("flex")));
+    assert_eq!(
+        (request.max_tokens, request.temperature, request.top_p, request.top_k),
+        (Some(7), Some(0.5), Some(1.0), Some(40))
+    );
+    assert_eq!(
+        (request.stop, request.user.as_deref(), request.service_tier.as_deref()),
+        (vec!["x".to_owned()], Some("u"), Some("flex"))
+    );
     assert!(request.stream && request.include_usage);
     let request = fields(r#""max_tokens":5,"stop":["a","b"],"safety_identifier":"s","usage":{"include":true},"#);
-    assert_eq!((request.max_tokens, request.stop.len(), request.user.as_deref(), request.include_usage), (Some(5), 2, Some("s"), true));
+    assert_eq!(
+        (request.max_tokens, request.stop.len(), request.user.as_deref(), request.include_usage),
+        (Some(5), 2, Some("s"), true)
+    );
 }
 
 #[test]
@@ -285,17 +316,41 @@ fn a_wrong_shape_is_named_with_its_place() {
         (r#"{"messages":[{"content":"x"}]}"#.to_owned(), "`messages[0].role` is missing"),
         (r#"{"messages":[{"role":"human","content":"x"}]}"#.to_owned(), "`messages[0].role` must be `system`"),
         (r#"{"messages":[{"role":"tool","content":"x"}]}"#.to_owned(), "`messages[0].tool_call_id` is missing"),
-        (r#"{"messages":[{"role":"function","name":"f","content":"x"}]}"#.to_owned(), "`messages[0].name` must be the name"),
-        (r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}"#.to_owned(), "`messages[0].tool_calls[0].id` is missing"),
+        (
+            r#"{"messages":[{"role":"function","name":"f","content":"x"}]}"#.to_owned(),
+            "`messages[0].name` must be the name",
+        ),
+        (
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f"}}]}]}"#.to_owned(),
+            "`messages[0].tool_calls[0].id` is missing",
+        ),
         (user("7"), "`messages[0].content` must be a string or a list of parts"),
         (user("null"), "`messages[0].content` is missing"),
-        (user(r#"[{"type":"text","text":"a"},{"type":"text","text":7}]"#), "`messages[0].content[1].text` must be a string"),
-        (user(r#"[{"type":"image_url","image_url":{"url":"/etc/passwd"}}]"#), "`messages[0].content[0].image_url.url` must be an `https:` URL"),
+        (
+            user(r#"[{"type":"text","text":"a"},{"type":"text","text":7}]"#),
+            "`messages[0].content[1].text` must be a string",
+        ),
+        (
+            user(r#"[{"type":"image_url","image_url":{"url":"/etc/passwd"}}]"#),
+            "`messages[0].content[0].image_url.url` must be an `https:` URL",
+        ),
         (user(r#"[{"type":"file","file":{}}]"#), "`messages[0].content[0].file.file_data` is missing"),
-        (r#"{"messages":[{"role":"user","content":"x"}],"temperature":"hot"}"#.to_owned(), "`temperature` must be a number"),
-        (r#"{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}"#.to_owned(), "`tools[0].function` is missing"),
-        (r#"{"messages":[{"role":"user","content":"x"}],"tool_choice":"must"}"#.to_owned(), "`tool_choice` must be `none`"),
-        (r#"{"messages":[{"role":"user","content":"x"}],"thinking":{}}"#.to_owned(), "`thinking` must be an object with a `type`"),
+        (
+            r#"{"messages":[{"role":"user","content":"x"}],"temperature":"hot"}"#.to_owned(),
+            "`temperature` must be a number",
+        ),
+        (
+            r#"{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function"}]}"#.to_owned(),
+            "`tools[0].function` is missing",
+        ),
+        (
+            r#"{"messages":[{"role":"user","content":"x"}],"tool_choice":"must"}"#.to_owned(),
+            "`tool_choice` must be `none`",
+        ),
+        (
+            r#"{"messages":[{"role":"user","content":"x"}],"thinking":{}}"#.to_owned(),
+            "`thinking` must be an object with a `type`",
+        ),
         ("[]".to_owned(), "not a JSON object"),
     ] {
         let error = request(json.as_bytes()).err().unwrap_or_else(|| panic!("{json} was taken"));

@@ -7,7 +7,9 @@ fn frame() -> Frame {
 /// One line for an event, pieces of text joined.
 fn line(event: &Event<'_>) -> String {
     match event {
-        Event::Start { id, model } => format!("start {} {}", id.as_deref().unwrap_or("-"), model.as_deref().unwrap_or("-")),
+        Event::Start { id, model } => {
+            format!("start {} {}", id.as_deref().unwrap_or("-"), model.as_deref().unwrap_or("-"))
+        }
         Event::Text(text) => format!("text {text}"),
         Event::Refusal(text) => format!("refusal {text}"),
         Event::Thinking(text) => format!("think {text}"),
@@ -17,8 +19,13 @@ fn line(event: &Event<'_>) -> String {
             format!("call{index} {id} {name}{}", signature.as_ref().map(|sign| format!(" {sign}")).unwrap_or_default())
         }
         Event::Input { index, json } => format!("input{index} {json}"),
-        Event::Finish { stop, sequence } => format!("finish {stop:?}{}", sequence.as_ref().map(|text| format!(" {text}")).unwrap_or_default()),
-        Event::Usage(usage) => format!("usage {} {} {} {} {}", usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning),
+        Event::Finish { stop, sequence } => {
+            format!("finish {stop:?}{}", sequence.as_ref().map(|text| format!(" {text}")).unwrap_or_default())
+        }
+        Event::Usage(usage) => format!(
+            "usage {} {} {} {} {}",
+            usage.input, usage.cache_read, usage.cache_write, usage.output, usage.reasoning
+        ),
         Event::End => "end".to_owned(),
         Event::Error(data) => format!("error {}", String::from_utf8_lossy(data)),
         Event::Malformed => "malformed".to_owned(),
@@ -38,7 +45,9 @@ fn read(data: &[&str]) -> Vec<String> {
 /// What the deltas say, between the start and the end.
 fn deltas(deltas: &[&str], reason: &str) -> Vec<String> {
     let mut chunks: Vec<String> = vec![r#"{"id":"x","choices":[]}"#.to_owned()];
-    chunks.extend(deltas.iter().map(|delta| format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#)));
+    chunks.extend(
+        deltas.iter().map(|delta| format!(r#"{{"choices":[{{"index":0,"delta":{delta},"finish_reason":null}}]}}"#)),
+    );
     chunks.push(format!(r#"{{"choices":[{{"index":0,"delta":{{}},"finish_reason":"{reason}"}}]}}"#));
     let chunks: Vec<_> = chunks.iter().map(String::as_str).collect();
     let seen = read(&chunks);
@@ -76,7 +85,10 @@ fn tokens_where_each_vendor_has_them() {
         ),
         (r#""usage":{"prompt_tokens":9,"completion_tokens":5,"total_tokens":20}"#, "usage 9 0 0 11 6"),
         // More from the cache than there was (recorded at Azure).
-        (r#""usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":12}}"#, "usage 9 9 0 5 0"),
+        (
+            r#""usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":12}}"#,
+            "usage 9 9 0 5 0",
+        ),
     ] {
         let chunk = format!(r#"{{"choices":[{{"delta":{{"content":"a"}},"finish_reason":"stop"}}],{usage}}}"#);
         assert_eq!(read(&[&chunk]), ["start - -", "text a", "finish End", expected, "end"], "{usage}");
@@ -86,10 +98,16 @@ fn tokens_where_each_vendor_has_them() {
 #[test]
 fn thinking_in_every_spelling() {
     for (said, expected) in [
-        (vec![r#"{"reasoning_content":"a"}"#, r#"{"reasoning_content":"b","content":null}"#, r#"{"content":"c"}"#], vec!["think a", "think b", "text c"]),
+        (
+            vec![r#"{"reasoning_content":"a"}"#, r#"{"reasoning_content":"b","content":null}"#, r#"{"content":"c"}"#],
+            vec!["think a", "think b", "text c"],
+        ),
         (vec![r#"{"content":"","reasoning":"a"}"#], vec!["think a"]),
         (
-            vec![r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}"#, r#"{"content":[{"type":"text","text":"b"}]}"#],
+            vec![
+                r#"{"content":[{"type":"thinking","thinking":[{"type":"text","text":"a"}]}]}"#,
+                r#"{"content":[{"type":"text","text":"b"}]}"#,
+            ],
             vec!["think a", "text b"],
         ),
         // OpenRouter says it twice, and the signature alone.
@@ -112,7 +130,10 @@ fn thinking_in_every_spelling() {
             vec!["think a", "sign s"],
         ),
         // Another vendor's are of no use to anybody.
-        (vec![r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"d","format":"openai-responses-v1"}]}"#], vec![]),
+        (
+            vec![r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"d","format":"openai-responses-v1"}]}"#],
+            vec![],
+        ),
     ] {
         let mut expected: Vec<_> = expected.into_iter().map(str::to_owned).collect();
         expected.push("finish End".to_owned());
@@ -135,12 +156,16 @@ fn calls_in_every_shape() {
         ),
         // xAI, Groq, Ollama: whole, in one chunk.
         (
-            &[r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#],
+            &[
+                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+            ],
             &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
         ),
         // Without numbers, or all with the same one.
         (
-            &[r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"{}"}}]}"#],
+            &[
+                r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+            ],
             &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
         ),
         (
@@ -246,12 +271,17 @@ fn failures_end_it_and_garbage_does_not() {
     }
     assert_eq!(read(&[r#"{"choices":[{"delta":{"content":"a"}}]}"#]), ["start - -", "text a"], "it was cut");
     // Half a surrogate pair, and types that nobody expects.
-    assert_eq!(deltas(&[r#"{"content":"a\ud83d"}"#, r#"{"content":7,"tool_calls":{},"reasoning":[]}"#], "stop"), ["text a\u{fffd}", "finish End"]);
+    assert_eq!(
+        deltas(&[r#"{"content":"a\ud83d"}"#, r#"{"content":7,"tool_calls":{},"reasoning":[]}"#], "stop"),
+        ["text a\u{fffd}", "finish End"]
+    );
 }
 
 #[test]
 fn nobody_calls_tools_without_end() {
-    let call = |number: usize| format!(r#"{{"index":{number},"id":"c{number}","function":{{"name":"f","arguments":"{{}}"}}}}"#);
+    let call = |number: usize| {
+        format!(r#"{{"index":{number},"id":"c{number}","function":{{"name":"f","arguments":"{{}}"}}}}"#)
+    };
     let chunk = |from: usize| {
         let calls: Vec<_> = (from..from + 600).map(call).collect();
         format!(r#"{{"choices":[{{"delta":{{"tool_calls":[{}]}}}}]}}"#, calls.join(","))

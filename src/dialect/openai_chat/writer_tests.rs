@@ -27,7 +27,8 @@ const FINISH: Event<'_> = Event::Finish { stop: Stop::End, sequence: None };
 
 /// Each chunk's delta, and what is no delta as it stands.
 fn deltas(stream: &str) -> Vec<String> {
-    let around = r#"{"id":"chatcmpl-msg_1","object":"chat.completion.chunk","created":1700000000,"model":"claude","choices":["#;
+    let around =
+        r#"{"id":"chatcmpl-msg_1","object":"chat.completion.chunk","created":1700000000,"model":"claude","choices":["#;
     stream
         .split_terminator("\n\n")
         .map(|frame| {
@@ -77,7 +78,9 @@ fn every_event_makes_its_chunk() {
     ];
     assert_eq!(deltas(&write(&events, true)), expected);
     let unasked = deltas(&write(&events, false));
-    assert!(!unasked.iter().any(|chunk| chunk.contains("usage")) && unasked.last().map(String::as_str) == Some("[DONE]"));
+    assert!(
+        !unasked.iter().any(|chunk| chunk.contains("usage")) && unasked.last().map(String::as_str) == Some("[DONE]")
+    );
 }
 
 #[test]
@@ -93,10 +96,19 @@ fn reasons_ids_and_models() {
         let stream = write(&[START, Event::Finish { stop, sequence: Some("x".into()) }], false);
         assert!(stream.contains(&format!(r#""delta":{{}},"finish_reason":"{reason}""#)), "{stop:?}");
     }
-    for (id, expected) in [(Some("chatcmpl-9"), "chatcmpl-9"), (Some("gen-1"), "chatcmpl-gen-1"), (Some(""), "chatcmpl-0000000000000007"), (None, "chatcmpl-0000000000000007")] {
+    for (id, expected) in [
+        (Some("chatcmpl-9"), "chatcmpl-9"),
+        (Some("gen-1"), "chatcmpl-gen-1"),
+        (Some(""), "chatcmpl-0000000000000007"),
+        (None, "chatcmpl-0000000000000007"),
+    ] {
         let start = Event::Start { id: id.map(Cow::Borrowed), model: Some("a \"b\"".into()) };
         let stream = write(&[start], false);
-        assert!(stream.starts_with(&format!(r#"data: {{"id":"{expected}","object""#)) && stream.contains(r#""model":"a \"b\"""#), "{stream}");
+        assert!(
+            stream.starts_with(&format!(r#"data: {{"id":"{expected}","object""#))
+                && stream.contains(r#""model":"a \"b\"""#),
+            "{stream}"
+        );
     }
     // A stream that nobody began, and one that says nothing at all.
     assert!(write(&[Event::Text("a".into())], false).contains(r#""role":"assistant""#));
@@ -114,7 +126,10 @@ fn the_gates_scan_sees_what_was_meant() {
     let content = Signal::Chunk(Said { content: true, ..Said::default() });
     let finish = Signal::Chunk(Said { finish: true, ..Said::default() });
     assert_eq!(frames(&[START, Event::Text("a".into()), FINISH]), [Signal::Chunk(Said::default()), content, finish]);
-    assert_eq!(frames(&[Event::Error(b"{\"error\":\r\n{}}".as_slice().into()), Event::Text("a".into())]), [Signal::Error]);
+    assert_eq!(
+        frames(&[Event::Error(b"{\"error\":\r\n{}}".as_slice().into()), Event::Text("a".into())]),
+        [Signal::Error]
+    );
     assert_eq!(frames(&[Event::Malformed]), [Signal::Malformed]);
     assert_eq!(frames(&[START, Event::End]).last(), Some(&Signal::Done));
 }
@@ -146,29 +161,37 @@ fn answers() -> impl Strategy<Value = Vec<Event<'static>>> {
     let redacted = "[a-z]{1,9}".prop_map(|data| vec![Event::Redacted(data.into())]);
     let said = prop_oneof![text().prop_map(|text| vec![Event::Text(text)]), thought, redacted];
     let calls = proptest::collection::vec(("[a-zA-Z0-9_]{1,9}", text(), proptest::option::of("[a-z]{3}")), 0..3);
-    (proptest::collection::vec(said, 0..6), calls, 0_usize..4, any::<[u16; 5]>()).prop_map(|(said, calls, stop, counts)| {
-        let mut events = vec![START];
-        events.extend(said.into_iter().flatten());
-        let called = !calls.is_empty();
-        for (index, (id, json, sign)) in calls.into_iter().enumerate() {
-            let id = format!("{id}{index}");
-            events.push(Event::Call { index, id: id.into(), name: "f".into(), signature: sign.map(Cow::Owned) });
-            events.push(Event::Input { index, json });
-        }
-        let stop = match stop {
-            0 => Stop::Length,
-            1 => Stop::Filtered,
-            _ if called => Stop::Tools,
-            _ => Stop::End,
-        };
-        events.push(Event::Finish { stop, sequence: None });
-        let [input, read, written, output, reasoning] = counts.map(u64::from);
-        let cache_read = read.min(input);
-        let usage = Usage { input, cache_read, cache_write: written.min(input - cache_read), output, reasoning: reasoning.min(output) };
-        events.push(Event::Usage(usage));
-        events.push(Event::End);
-        events
-    })
+    (proptest::collection::vec(said, 0..6), calls, 0_usize..4, any::<[u16; 5]>()).prop_map(
+        |(said, calls, stop, counts)| {
+            let mut events = vec![START];
+            events.extend(said.into_iter().flatten());
+            let called = !calls.is_empty();
+            for (index, (id, json, sign)) in calls.into_iter().enumerate() {
+                let id = format!("{id}{index}");
+                events.push(Event::Call { index, id: id.into(), name: "f".into(), signature: sign.map(Cow::Owned) });
+                events.push(Event::Input { index, json });
+            }
+            let stop = match stop {
+                0 => Stop::Length,
+                1 => Stop::Filtered,
+                _ if called => Stop::Tools,
+                _ => Stop::End,
+            };
+            events.push(Event::Finish { stop, sequence: None });
+            let [input, read, written, output, reasoning] = counts.map(u64::from);
+            let cache_read = read.min(input);
+            let usage = Usage {
+                input,
+                cache_read,
+                cache_write: written.min(input - cache_read),
+                output,
+                reasoning: reasoning.min(output),
+            };
+            events.push(Event::Usage(usage));
+            events.push(Event::End);
+            events
+        },
+    )
 }
 
 fn read(stream: &[u8], cuts: &[usize]) -> Vec<String> {

@@ -66,7 +66,9 @@ fn details(message: &Object<'_>, thoughts: &mut Thoughts, request: &mut Request)
             "reasoning.encrypted" => {
                 let data = detail.text("data")?.unwrap_or_default();
                 match (detail.text("id")?, format.as_deref()) {
-                    (Some(id), Some(GEMINI)) if thoughts.signatures.len() < CALLS => thoughts.signatures.push((id, data)),
+                    (Some(id), Some(GEMINI)) if thoughts.signatures.len() < CALLS => {
+                        thoughts.signatures.push((id, data))
+                    }
                     _ if claude => thoughts.parts.push(Part::Redacted { data }),
                     _ => note(request, "messages", "reasoning_details"),
                 }

@@ -200,3 +200,7 @@ fn written<'a>(call: &'a Call, is_first: bool, pieces: &Pieces<'_, '_>) -> Writt
         extra_content: signature.map(Extra::signature),
     }
 }
+
+#[cfg(test)]
+#[path = "messages_tests.rs"]
+mod tests;
