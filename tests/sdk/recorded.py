@@ -73,9 +73,13 @@ def exchanges() -> tuple[Exchange, ...]:
     return tuple(found)
 
 
-def params(*apis: str, **which):
-    """A `parametrize` over the exchanges of these APIs that match, skipped as one where there are none."""
-    chosen = [one for one in exchanges() if one.api in apis and all(getattr(one, k) == v for k, v in which.items())]
+def these(chosen: list[Exchange]) -> list:
+    """A `parametrize` over them, skipped as one where there are none."""
     if not chosen:
         return [pytest.param(None, id="none", marks=pytest.mark.skip(reason="no recorded traffic"))]
     return [pytest.param(one, id=one.id) for one in chosen]
+
+
+def params(*apis: str, **which) -> list:
+    """The same over those of these APIs that match."""
+    return these([one for one in exchanges() if one.api in apis and all(getattr(one, k) == v for k, v in which.items())])

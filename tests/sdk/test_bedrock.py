@@ -110,7 +110,7 @@ def patterns(value, shape: botocore.model.Shape, at: str = "") -> None:
         assert not shape.enum or value in shape.enum, f"{at}: {value!r} is none of {shape.enum}"
         least, most = shape.metadata.get("min", 0), shape.metadata.get("max", 1 << 30)
         assert least <= len(value) <= most, f"{at}: {value!r} is too long or too short"
-        pattern = shape.metadata.get("pattern") or SHAPES[shape.name].get("pattern")
+        pattern = shape.metadata.get("pattern")
         assert not pattern or re.fullmatch(pattern, value), f"{at}: {value!r} is not {pattern}"
     elif shape.type_name == "list":
         for number, item in enumerate(value):
@@ -118,9 +118,6 @@ def patterns(value, shape: botocore.model.Shape, at: str = "") -> None:
     elif shape.type_name == "structure" and not getattr(shape, "is_document_type", False):
         for name, item in value.items():
             patterns(item, shape.members[name], f"{at}.{name}")
-
-
-SHAPES = botocore.session.get_session().get_component("data_loader").load_service_model("bedrock-runtime", "service-2")["shapes"]
 
 
 def judge(asked: Asked) -> dict:
@@ -159,7 +156,7 @@ PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("wire, body", corpus())
+@pytest.mark.parametrize("wire, body", list(corpus()))
 def test_a_request_is_one_that_bedrock_takes(gateway, upstream, model, wire, body):
     before = len(upstream.asked)
     status, said = post(gateway, PATHS[wire], body | {"model": f"bedrock/{model}"})

@@ -195,9 +195,10 @@ class TestAnthropic:
             max_tokens=100,
             system=SYSTEM,
             messages=HELLO,
-            temperature=0.5,
             stop_sequences=["END"],
             metadata={"user_id": "someone"},
+            # What this version of the SDK has no name for any more.
+            extra_body={"temperature": 0.5},
         )
         answer = raw.parse()
         (block,) = answer.content
@@ -232,11 +233,32 @@ class TestAnthropic:
         call = answer.content[-1]
         assert (answer.stop_reason, call.type) == ("tool_use", "tool_use")
         assert (call.name, call.input) == CALL
-        image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
-        result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "18"}, image]}
+        result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "18 degrees"}]}
         messages = [*HELLO, {"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
         final = anthropic_client.messages.create(messages=messages, **asked)
         assert (final.content[0].text, final.stop_reason) == (level.text, "end_turn")
+
+    def test_a_result_with_a_picture_and_one_that_failed(self, anthropic_client, level):
+        def call(id: str) -> dict:
+            return {"type": "tool_use", "id": id, "name": "look", "input": {}}
+
+        image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": PNG}}
+        results = [
+            {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "This:"}, image]},
+            {"type": "tool_result", "tool_use_id": "toolu_2", "content": "no camera", "is_error": True},
+        ]
+        answer = anthropic_client.messages.create(
+            model="default",
+            max_tokens=100,
+            tools=[{"name": "look", "input_schema": {"type": "object"}}],
+            tool_choice={"type": "none"},
+            messages=[
+                *HELLO,
+                {"role": "assistant", "content": [call("toolu_1"), call("toolu_2")]},
+                {"role": "user", "content": results},
+            ],
+        )
+        assert (answer.content[0].text, answer.stop_reason) == (level.text, "end_turn")
 
     def test_a_streamed_tool(self, anthropic_client):
         tools = [{"name": "get_weather", "description": ABOUT, "input_schema": SCHEMA}]

@@ -20,7 +20,13 @@ from urllib.parse import unquote
 BROKEN = {"groq-instream-error-01", "openrouter-instream-error-01"}
 FAILED = {"anthropic-instream-overloaded-first-01", "bedrock-instream-exception-01"}
 
-TOOL_SCHEMA = {"type": "object", "properties": {}}
+# Where each API is spoken.
+DIALECTS = {"chat": "openai_chat", "messages": "anthropic", "converse": "bedrock", "converse-stream": "bedrock"}
+AWS = {"access_key_id": "AKIDOFTHETESTS000000", "secret_access_key": "secret-of-the-tests"}
+
+
+def errors(*apis: str) -> list[recorded.Exchange]:
+    return [one for one in recorded.exchanges() if one.api in apis and one.status != 200]
 
 
 def replay(asked: Asked) -> Answer:
@@ -30,24 +36,32 @@ def replay(asked: Asked) -> Answer:
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory):
-    upstream = Upstream(replay)
-    directory = tmp_path_factory.mktemp("judges")
-    aws = {"access_key_id": "AKIDOFTHETESTS000000", "secret_access_key": "secret-of-the-tests"}
+def upstream():
+    running = Upstream(replay)
+    yield running
+    running.end()
+
+
+@pytest.fixture(scope="module")
+def gateway(upstream, tmp_path_factory):
+    """A provider for each dialect, and one for each error: what it does to its key concerns nobody else."""
+
+    def provider(dialect: str) -> dict:
+        if dialect == "bedrock":
+            return {"dialect": dialect, "base_url": upstream.url, "region": "us-east-1", "keys": [AWS]}
+        return {"dialect": dialect, "base_url": f"{upstream.url}/v1", "keys": ["sk-of-the-tests"]}
+
     config = {
-        "providers": {
-            "chat": {"dialect": "openai_chat", "base_url": f"{upstream.url}/v1", "keys": ["sk-chat"]},
-            "messages": {"dialect": "anthropic", "base_url": f"{upstream.url}/v1", "keys": ["sk-messages"]},
-            "converse": {"dialect": "bedrock", "base_url": upstream.url, "region": "us-east-1", "keys": [aws]},
-        },
-        "chains": {"default": ["chat/nothing"]},
+        "providers": {dialect: provider(dialect) for dialect in DIALECTS.values()}
+        | {one.id: provider(DIALECTS[one.api]) for one in errors(*DIALECTS)},
+        "chains": {"default": ["openai_chat/nothing"]},
     }
+    directory = tmp_path_factory.mktemp("judges")
     path = directory / "gateway.json5"
     path.write_text(json.dumps(config))
     running = Backstop("serve", "--config", str(path), "--listen", "127.0.0.1:0", log=directory / "gateway.log")
     yield running
     running.end()
-    upstream.end()
 
 
 def ask(gateway: Backstop, path: str, body: dict) -> tuple[int, str]:
@@ -61,19 +75,20 @@ def ask(gateway: Backstop, path: str, body: dict) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
-def provider(exchange: recorded.Exchange) -> str:
-    return {"chat": "chat", "messages": "messages"}.get(exchange.api, "converse")
+def model(exchange: recorded.Exchange) -> str:
+    provider = DIALECTS[exchange.api] if exchange.status == 200 else exchange.id
+    return f"{provider}/{exchange.id}"
 
 
 def in_chat(gateway: Backstop, exchange: recorded.Exchange) -> tuple[int, str]:
-    body = {"model": f"{provider(exchange)}/{exchange.id}", "messages": [{"role": "user", "content": "Hello"}]}
+    body = {"model": model(exchange), "messages": [{"role": "user", "content": "Hello"}]}
     if exchange.stream:
         body |= {"stream": True, "stream_options": {"include_usage": True}}
     return ask(gateway, "/v1/chat/completions", body)
 
 
 def in_messages(gateway: Backstop, exchange: recorded.Exchange) -> tuple[int, str]:
-    body = {"model": f"{provider(exchange)}/{exchange.id}", "max_tokens": 100, "stream": exchange.stream}
+    body = {"model": model(exchange), "max_tokens": 100, "stream": exchange.stream}
     return ask(gateway, "/v1/messages", body | {"messages": [{"role": "user", "content": "Hello"}]})
 
 
@@ -129,21 +144,23 @@ def test_a_stream_in_messages(gateway, exchange):
     shapes.message_stream(text)
 
 
-@pytest.mark.parametrize("exchange", [one for api in ("messages", "converse") for one in recorded.params(api, stream=False)])
-def test_an_error_of_a_vendor_is_an_error_of_chat(gateway, exchange):
-    if exchange.status == 200:
-        return
-    status, text = in_chat(gateway, exchange)
+def check_refused(upstream: Upstream, status: int, exchange: recorded.Exchange) -> None:
+    """The vendor was asked, and what it said is no success here either."""
     assert status >= 400
+    assert exchange.id in unquote(upstream.last().path) or exchange.id.encode() in upstream.last().body
+
+
+@pytest.mark.parametrize("exchange", recorded.these(errors("messages", "converse")))
+def test_an_error_of_a_vendor_is_an_error_of_chat(gateway, upstream, exchange):
+    status, text = in_chat(gateway, exchange)
+    check_refused(upstream, status, exchange)
     error = json.loads(text)["error"]
     assert error["message"] and error["type"] and {"param", "code"} <= set(error)
 
 
-@pytest.mark.parametrize("exchange", [one for api in ("chat", "converse") for one in recorded.params(api, stream=False)])
-def test_an_error_of_a_vendor_is_an_error_of_messages(gateway, exchange):
-    if exchange.status == 200:
-        return
+@pytest.mark.parametrize("exchange", recorded.these(errors("chat", "converse")))
+def test_an_error_of_a_vendor_is_an_error_of_messages(gateway, upstream, exchange):
     status, text = in_messages(gateway, exchange)
-    assert status >= 400
+    check_refused(upstream, status, exchange)
     body = json.loads(text)
     assert body["type"] == "error" and body["error"]["type"] and body["error"]["message"]
