@@ -267,7 +267,9 @@ impl Desk {
         let other = |api: &Api| only(dialect).is_some_and(|only| !only.has(*api));
         if let Some(api) = chosen.iter().copied().find(other) {
             let what = format!("the dialect `{}` has no `{}`", dialect.name(), api.name());
-            self.problem(place, what, Some("leave it out: `chat` is all that it has".into()));
+            let has = Api::ALL.into_iter().filter(|api| !other(api)).map(|api| format!("`{}`", api.name()));
+            let hint = format!("leave it out: {} is all that it has", has.collect::<Vec<_>>().join(", "));
+            self.problem(place, what, Some(hint));
         }
         if names.is_empty() {
             self.problem(
@@ -341,7 +343,8 @@ fn family_of(site: &Site, dialect: Dialect, azure: bool) -> Family {
 fn only(dialect: Dialect) -> Option<Apis> {
     match dialect {
         Dialect::OpenAiChat => None,
-        Dialect::Anthropic | Dialect::Bedrock => Some(Apis::of(&[Api::Chat])),
+        Dialect::Anthropic => Some(Apis::of(&[Api::Chat, Api::CountTokens])),
+        Dialect::Bedrock => Some(Apis::of(&[Api::Chat])),
     }
 }
 

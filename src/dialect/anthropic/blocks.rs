@@ -225,7 +225,7 @@ fn block<'a>(part: &'a Part, thinks: bool, rendered: &mut Rendered) -> Result<Op
             }
             _ => {
                 if !text.is_empty() {
-                    rendered.drop("messages.reasoning");
+                    rendered.drop("messages.content.thinking");
                 }
                 None
             }

@@ -252,7 +252,7 @@ fn only_claudes_own_thinking_goes_back() {
     };
     let (body, dropped, _) = rendered(&asked, MODEL);
     let signed = json!([{ "type": "thinking", "thinking": "", "signature": "Sig" }, { "type": "redacted_thinking", "data": "D" }, { "type": "text", "text": "a" }]);
-    assert_eq!((&body["messages"][1]["content"], dropped.join(",")), (&signed, "messages.reasoning".to_owned()));
+    assert_eq!((&body["messages"][1]["content"], dropped.join(",")), (&signed, "messages.content.thinking".to_owned()));
     let quiet = Request { thinking: None, ..asked };
     assert_eq!(rendered(&quiet, MODEL).0["messages"][1]["content"], json!([{ "type": "text", "text": "a" }]));
 }

@@ -68,7 +68,10 @@ pub fn request(body: &[u8]) -> Result<Request, BadRequest> {
     tools::read(&body, &mut request)?;
     options::read(&body, &mut request)?;
     for (name, value) in &body.members.0 {
-        if !KNOWN.contains(&name.as_ref()) && !name.starts_with("mock_testing_") && !is_idle(value.get()) {
+        // This one is a wish by being there.
+        let searches = name == "web_search_options" && value.get() != "null";
+        let idle = is_idle(value.get()) && !searches;
+        if !KNOWN.contains(&name.as_ref()) && !name.starts_with("mock_testing_") && !idle {
             note(&mut request, "", name);
         }
     }
