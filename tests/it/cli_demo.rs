@@ -15,7 +15,7 @@ use crate::support::PATIENCE;
 
 const PRIMARY: &str = "anthropic/claude-opus-4-5@Primary";
 const BACKUP: &str = "anthropic/claude-opus-4-5@Backup";
-const BEDROCK: &str = "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0=skipped:dialect_not_served";
+const BEDROCK: &str = "bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0@Primary";
 const OPENAI: &str = "openai/gpt-4o@Primary";
 const OPENROUTER: &str = "openrouter/anthropic/claude-3.5-sonnet@Primary";
 
@@ -118,8 +118,9 @@ fn brief(event: &Value) -> String {
 
 fn told() -> Vec<String> {
     let overloaded = |slot: &str| format!("{slot}=overloaded:529");
-    let outage = trail(&[&overloaded(PRIMARY), &overloaded(BACKUP), BEDROCK, &ok(OPENAI)]);
-    let second = trail(&[BEDROCK, &format!("{OPENAI}=overloaded:503"), &ok(OPENROUTER)]);
+    let outage = trail(&[&overloaded(PRIMARY), &overloaded(BACKUP), &ok(BEDROCK)]);
+    let down = |slot: &str| format!("{slot}=overloaded:503");
+    let second = trail(&[&down(BEDROCK), &down(OPENAI), &ok(OPENROUTER)]);
     let limited = trail(&[&format!("{PRIMARY}=rate_limit:429"), &ok(BACKUP)]);
     let broken = trail(&[&format!("{PRIMARY}=broken_stream:200"), &ok(BACKUP)]);
     let target = PRIMARY.split_once('@').unwrap().0;
@@ -139,9 +140,10 @@ fn told() -> Vec<String> {
         format!("recovered {PRIMARY}"),
         "step outage".to_owned(),
         format!("failover {PRIMARY} overloaded -> {BACKUP}"),
-        format!("failover {BACKUP} overloaded -> {OPENAI}"),
+        format!("failover {BACKUP} overloaded -> {BEDROCK}"),
         format!("answer 200 {outage}"),
         "step second_outage".to_owned(),
+        format!("failover {BEDROCK} overloaded -> {OPENAI}"),
         format!("failover {OPENAI} overloaded -> {OPENROUTER}"),
         format!("answer 200 {second}"),
         "step all_well".to_owned(),
@@ -159,7 +161,7 @@ fn told() -> Vec<String> {
 
 /// Nobody's key, simulated or not, and nothing that looks like one.
 fn assert_no_secret(text: &str) {
-    for secret in ["sim-anthropic-key", "sim-openai-key", "sim-openrouter-key", "sk-", "Bearer"] {
+    for secret in ["sim-anthropic-key", "sim-bedrock-secret", "sim-openai-key", "sim-openrouter-key", "sk-", "Bearer"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
 }

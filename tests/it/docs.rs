@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use backstop::app::{Gateway, build};
 use backstop::config::{LogFormat, Server, Upstream, load_text};
+use backstop::dialect::endpoint::Endpoint;
 use backstop::policy::capability::Lack;
 use backstop::policy::chain::Chain;
 use backstop::policy::failure::{Kind, Scope};
@@ -226,7 +227,8 @@ fn errors_have_the_documented_statuses_and_codes() {
         Lack::NotEquivalent,
         Lack::Stateful,
     ];
-    let mut real: Vec<ApiError> = lacks.into_iter().map(|lack| ApiError::unfit(lack, "chain")).collect();
+    let mut real: Vec<ApiError> =
+        lacks.into_iter().map(|lack| ApiError::unfit(lack, "chain", Endpoint::Chat)).collect();
     let chain = Chain { name: "c".into(), levels: Vec::new(), continue_on_content_filter: false, equivalent: false };
     for status in [404, 429, 502, 503, 504] {
         let composed = Composed { status, retry_after: None, should_retry: true };

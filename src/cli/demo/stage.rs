@@ -29,8 +29,9 @@ const TEMPLATE: (&str, &str) = ("config/article.json5", include_str!("../../../c
 const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 
 /// The simulated providers, each with the variables that the template takes its keys from.
-const SIMULATED: [(&str, &[(&str, &str)]); 3] = [
+const SIMULATED: [(&str, &[(&str, &str)]); 4] = [
     ("anthropic", &[("ANTHROPIC_KEY_1", "sim-anthropic-key1"), ("ANTHROPIC_KEY_2", "sim-anthropic-key2")]),
+    ("bedrock", &[("AWS_ACCESS_KEY_ID", "SIMBEDROCKKEY1"), ("AWS_SECRET_ACCESS_KEY", "sim-bedrock-secret1")]),
     ("openai", &[("OPENAI_API_KEY", "sim-openai-key1")]),
     ("openrouter", &[("OPENROUTER_API_KEY", "sim-openrouter-key1")]),
 ];
@@ -264,6 +265,6 @@ mod tests {
         assert_eq!(ports.len(), SIMULATED.len(), "each has an endpoint of its own");
         let rows = chain(&config);
         let keys: Vec<usize> = rows.iter().map(|(_, keys)| keys.len()).collect();
-        assert_eq!(keys, [2, 0, 1, 1], "{rows:?}");
+        assert_eq!(keys, [2, 1, 1, 1], "{rows:?}");
     }
 }

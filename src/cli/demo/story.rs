@@ -45,11 +45,12 @@ struct Cast {
     primary: String,
     backup: String,
     second: String,
+    third: String,
     last: String,
 }
 
 impl Cast {
-    /// Out of the chain: a target with two keys, then two more that are served.
+    /// Out of the chain: a target with two keys, then three more that are served.
     fn of(stage: &Stage) -> Told<Self> {
         let mut served = stage.chain.iter().filter(|(_, keys)| !keys.is_empty());
         let mut next = || served.next().ok_or_else(|| "the template has too few levels".to_owned());
@@ -63,6 +64,7 @@ impl Cast {
             primary: slot(&first, 0)?,
             backup: slot(&first, 1)?,
             second: slot(next()?, 0)?,
+            third: slot(next()?, 0)?,
             last: slot(next()?, 0)?,
         })
     }
@@ -177,10 +179,13 @@ impl<'a> Story<'a> {
         let (primary, backup) = (&self.cast.primary, &self.cast.backup);
         must(&answer, &[(primary, "overloaded:529"), (backup, "overloaded:529"), (&self.cast.second, "ok:200")])?;
         self.beat().await;
-        self.title("second_outage", "And OpenAI is down, too.", "Anthropic cools, so it is not even asked.");
+        let remark = "Anthropic cools, so it is not even asked. The last level is a marketplace.";
+        self.title("second_outage", "Bedrock and OpenAI go down, too.", remark);
+        self.stage.play("bedrock", &[refusing(503)]);
         self.stage.play("openai", &[refusing(503)]);
         let answer = self.ask().await?;
-        served_by(&answer, &self.cast.last)?;
+        let (second, third) = (&self.cast.second, &self.cast.third);
+        must(&answer, &[(second, "overloaded:503"), (third, "overloaded:503"), (&self.cast.last, "ok:200")])?;
         self.beat().await;
         Ok(())
     }
