@@ -61,9 +61,9 @@ pub struct Rule {
 pub struct Match {
     /// First segment of the path.
     pub provider: Option<String>,
-    /// The key itself, its name, or its last four characters.
+    /// The key itself (of a signature: the access key id), its name, or its last four characters.
     pub key: Option<String>,
-    /// The body's `model`.
+    /// The `model` of the body, or of the path where the path names it.
     pub model: Option<String>,
     /// The whole path without the query.
     pub path: Option<String>,

@@ -32,7 +32,7 @@ pub struct Slot {
     pub provider: String,
     /// The key's name in the script, else its last four characters, else `none`.
     pub key: String,
-    /// The body's model; empty if there was none.
+    /// The body's or the path's model; empty if there was none.
     pub model: String,
     /// The numbers.
     #[serde(flatten)]
@@ -92,9 +92,9 @@ pub struct Recorded {
     pub number: u64,
     /// First segment of the path, or `default`.
     pub provider: String,
-    /// The whole key. Never shown by `Debug`.
+    /// The whole key; of a signature, the access key id. Never shown by `Debug`.
     pub key: String,
-    /// The body's model.
+    /// The body's or the path's model.
     pub model: String,
     /// The path with its query.
     pub path: String,
