@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use tracing_subscriber::EnvFilter;
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, FilterFn, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::clock::wall;
 
@@ -24,12 +27,19 @@ pub enum Format {
 /// The filter is wrong, or logging was started before.
 pub fn start(format: Format, level: &str, colour: bool) -> Result<(), String> {
     let filter = EnvFilter::try_new(level).map_err(|error| format!("log level {level:?}: {error}"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::registry().with(filter).with(ours());
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        Format::Text => builder.with_ansi(colour).with_target(false).try_init(),
-        Format::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        Format::Text => lines.with(layer.with_ansi(colour).with_target(false)).try_init(),
+        Format::Json => lines.with(layer.json().flatten_event(true).with_current_span(false)).try_init(),
     }
     .map_err(|error| error.to_string())
+}
+
+/// What may be logged at all: AWS's crates write down, at their finest levels, the answers that hold credentials.
+#[must_use]
+pub fn ours() -> FilterFn<fn(&Metadata<'_>) -> bool> {
+    filter_fn(|metadata| !metadata.target().starts_with("aws_"))
 }
 
 /// The wall-clock time in `from_now`, in RFC 3339, to the second.

@@ -68,7 +68,7 @@ fn the_articles_chain_is_shown_level_by_level() {
         [
             "target keys window images tools schema",
             "1 anthropic/claude-opus-4-5 Primary, Backup 200k yes yes ?",
-            "2 bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0 default 200k yes yes ?",
+            "2 bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0 skipped: no key is set 200k yes yes ?",
             "3 openai/gpt-4o Primary 128k yes yes yes",
             "4 openrouter/anthropic/claude-3.5-sonnet Primary 200k yes yes ?",
         ]

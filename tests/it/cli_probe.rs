@@ -180,7 +180,7 @@ const CHOICE: &str = "{
     providers: {
         openai: { base_url: 'SIM/openai/v1', auth: [{ key: 'sk-openai', profile: 'Main' }, { key: 'sk-old', profile: 'Old', disabled: true }] },
         local: { base_url: 'SIM/local/v1' },
-        bedrock: {},
+        bedrock: { keys: ['${NOBODY_SETS_THIS}'] },
         unset: { base_url: 'SIM/unset/v1', keys: ['${NOBODY_SETS_THIS}'] },
     },
     chains: {

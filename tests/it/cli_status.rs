@@ -53,7 +53,7 @@ impl World {
                 slot: {{ base_url: '{}', keys: ['sk-slot'] }},
                 target: {{ base_url: '{}', keys: ['sk-target-1', 'sk-target-2', 'sk-target-3'] }},
                 gone: {{ base_url: 'http://127.0.0.1:{port}/v1', keys: ['sk-gone'] }},
-                bedrock: {{}},
+                bedrock: {{ keys: ['${{NOBODY_SETS_THIS}}'] }},
             }},
             chains: {{ default: ['key/m', 'slot/m', 'bedrock/m'], second: ['slot/m', 'target/m', 'gone/m'] }}, {CALM} }}",
             at("key"),
@@ -116,7 +116,7 @@ async fn each_slot_is_shown_with_the_lane_that_bars_it() {
         let cools = row["state"] == "cooling";
         assert!(row["until"].is_string() == cools && (row["remaining_ms"].as_u64() > Some(0)) == cools, "{row:#}");
     }
-    assert_eq!(row("bedrock/m@default")["unserved"], "dialect_not_served");
+    assert_eq!(row("bedrock/m@default")["unserved"], "no_key");
     assert!(row("key/m@Two")["last_success"].is_string());
     assert!(row("key/other@One")["in_chain"] == false);
     assert!(status["lanes"].as_array().unwrap().iter().any(|row| row["lane"] == "key" && row["name"] == "key@One"));

@@ -3,6 +3,7 @@
 //! Owns words and layout. Refuses to know why something happened; what it shows was read from headers, `/status` and
 //! the log.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -302,8 +303,17 @@ fn indented(command: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// A slot's name in its column: of a long one, the end of the model is left out.
+fn fitted(slot: &str) -> Cow<'_, str> {
+    let length = slot.chars().count();
+    let Some((target, key)) = slot.rsplit_once('@').filter(|_| length > SLOT) else { return Cow::Borrowed(slot) };
+    let room = SLOT.saturating_sub(key.chars().count() + 2);
+    Cow::Owned(format!("{}…@{key}", target.chars().take(room).collect::<String>()))
+}
+
 /// One attempt or skipped target.
 fn row(slot: &str, outcome: &str, cooldown: Option<u64>) -> String {
+    let slot = fitted(slot);
     // That a failure came behind a 200 is true, and says nothing here.
     let outcome = if outcome.starts_with("ok") { outcome } else { outcome.trim_end_matches(":200") };
     let words = outcome.replacen(':', " ", 1);
@@ -351,6 +361,14 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_slot_keeps_its_provider_and_its_key() {
+        assert_eq!(fitted("openai/gpt-4o@Primary"), "openai/gpt-4o@Primary");
+        let long = fitted("bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0@Primary");
+        assert_eq!(long.chars().count(), SLOT);
+        assert!(long.starts_with("bedrock/anthropic.claude") && long.ends_with("…@Primary"), "{long}");
+    }
 
     #[test]
     fn a_trail_is_read_piece_by_piece() {

@@ -128,6 +128,8 @@ async fn a_finished_stream_that_lacks_its_last_event_is_finalised_and_an_unfinis
         gateway.idle().await;
         assert_eq!(gateway.lane("slot", "one/m1@K").await["kind"], Value::Null);
 
+        // Connections of the first gateway would be used again.
+        let gateway = Gateway::start(&lone(&upstream, "anthropic", "")).await;
         let (mut client, mut server) = opened(&gateway, &upstream, path).await;
         server.write(stream(&(begun(&["half"]) + &stop))).await;
         let got = client.answer().await;
@@ -144,7 +146,7 @@ async fn what_is_no_stream_is_judged_by_its_own_words() {
     let (mut client, mut server) = opened(&gateway, &upstream, CHAT).await;
     let limited = json!({ "type": "error", "error": { "type": "rate_limit_error", "message": "slow down" } });
     server.write(stream(&limited.to_string())).await;
-    let mut server = upstream.accept().await;
+    // It was read to its end, so its connection is used again.
     server.asked().await;
     server.write(stream(&(begun(&["well"]) + &ending().concat()))).await;
     assert_eq!(client.answer().await.trail(), "one/m1@K=rate_limit:200, one/m1@L=ok:200");
