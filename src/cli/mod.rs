@@ -162,11 +162,13 @@ enum Command {
     },
     /// Run simulated providers with scripted faults
     ///
-    /// Any provider is a path: http://ADDR/openai/v1, http://ADDR/anthropic/v1. Counts per key at /stats, every
-    /// fault as a rule at /faults; POST a new script to /script.
+    /// Any provider is a path, and speaks OpenAI's dialect (http://ADDR/openai/v1), Anthropic's (http://ADDR/anthropic/v1)
+    /// or Bedrock's (http://ADDR/bedrock), as it is asked. Counts per key at /stats; every fault as a rule at /faults, with
+    /// the dialect whose own it is; POST a new script to /script.
     #[command(after_help = help::after!(
         "backstop sim --listen 127.0.0.1:9100 --script faults.json5"
-        "  with  [{ match: { provider: 'openai', key: '*1' }, fault: { status: 429, retry_after: 2 } }]";
+        "  with  [{ match: { provider: 'openai', key: '*1' }, fault: { status: 429, retry_after: 2 } },"
+        "         { match: { provider: 'bedrock' }, fault: { error: 'ExpiredTokenException' } }]";
         "0 after SIGINT or SIGTERM, 1 if it cannot listen, 2 if the script is wrong"
     ))]
     Sim {

@@ -246,10 +246,14 @@ fn plain_text(config: &Config) -> Vec<Advice> {
     let exposed = keys.filter(|(_, key)| key.plain_text);
     exposed
         .map(|(provider, key)| {
-            let variable = builtin(&provider.name).map_or_else(
-                || format!("{}_API_KEY", provider.name.to_ascii_uppercase().replace(['-', '.'], "_")),
-                |known| known.key_variable.to_owned(),
-            );
+            let variable = if key.aws.is_some() {
+                "AWS_SECRET_ACCESS_KEY".to_owned()
+            } else {
+                builtin(&provider.name).map_or_else(
+                    || format!("{}_API_KEY", provider.name.to_ascii_uppercase().replace(['-', '.'], "_")),
+                    |known| known.key_variable.to_owned(),
+                )
+            };
             Advice {
                 topic: Topic::PlainTextKey,
                 place: key_name(provider, key),

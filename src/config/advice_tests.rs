@@ -84,7 +84,7 @@ fn one_slot_is_told_and_two_keys_are_one_provider() {
 fn one_provider_is_told_also_where_the_others_cannot_be_asked() {
     assert_eq!(topics(&chain("['openai/gpt-4o', 'openai/gpt-4o-mini']")), [Topic::OneProvider]);
     let found = read(
-        "{ providers: { openai: { keys: ['${OPENAI}', '${SECOND}'] }, bedrock: {} },
+        "{ providers: { openai: { keys: ['${OPENAI}', '${SECOND}'] }, bedrock: { disabled: true } },
            chains: { default: ['openai/gpt-4o', 'bedrock/nova-micro'] } }",
     );
     assert_eq!(topics(&found), [Topic::OneProvider], "and nothing on what is never asked");

@@ -76,7 +76,9 @@ impl AwsSource {
         }
     }
 
-    fn profile(&self) -> Option<&str> {
+    /// The profile of `~/.aws`, if one is named.
+    #[must_use]
+    pub fn profile(&self) -> Option<&str> {
         match self {
             Self::Profile(name) => name.as_deref(),
             Self::Keys(_) | Self::Environment(_) | Self::Container | Self::Instance | Self::Default => None,

@@ -68,7 +68,8 @@ pub(super) fn order() -> Vec<&'static Builtin> {
 
 /// Every variable that a key could stand in, for people.
 pub(super) fn variable_names() -> Vec<&'static str> {
-    order().into_iter().filter(|known| known.needs_key).map(|known| known.key_variable).collect()
+    let named = |known: &&Builtin| known.needs_key || known.family == Family::Bedrock;
+    order().into_iter().filter(named).map(|known| known.key_variable).collect()
 }
 
 /// The keys that the environment holds.

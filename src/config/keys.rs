@@ -46,6 +46,17 @@ impl Key {
         allows(self.models.as_deref().unwrap_or_default(), model)
     }
 
+    /// What kind of credential it is, in a word for machines.
+    #[must_use]
+    pub fn credential(&self) -> &'static str {
+        match (&self.aws, &self.secret) {
+            (Some(aws), _) => aws.source.name(),
+            (None, Some(secret)) if secret.expose().starts_with(OAUTH) => "oauth_token",
+            (None, Some(_)) => "api_key",
+            (None, None) => "none",
+        }
+    }
+
     /// The key of a provider without any.
     pub(super) fn none(headers: Vec<(HeaderName, HeaderValue)>, aws: Option<AwsAccess>) -> Self {
         Self {
@@ -61,6 +72,9 @@ impl Key {
         }
     }
 }
+
+/// What tokens of Anthropic's subscriptions begin with.
+const OAUTH: &str = "sk-ant-oat";
 
 /// Headers that the gateway sets itself.
 const OWN_HEADERS: [HeaderName; 9] = [

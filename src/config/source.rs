@@ -135,10 +135,11 @@ impl Merged {
             _ => Dict::new(),
         };
         let written = providers(&self.whole());
+        let mut incomplete = Vec::new();
         for found in discovery::discover(variables, &mut self.warnings) {
             if let Some(missing) = found.lacks(written.get(found.provider.name)) {
                 let (name, key) = (found.provider.name, found.variables.join(", "));
-                self.warnings.push(format!("{key} is set and {missing} is not: there is no provider `{name}`"));
+                incomplete.push(format!("{key} is set and {missing} is not: there is no provider `{name}`"));
                 continue;
             }
             let Some(Value::Dict(_, fields)) = written.get(found.provider.name) else {
@@ -156,8 +157,9 @@ impl Merged {
         let whole = self.whole();
         let providers = providers(&whole);
         if providers.is_empty() {
-            self.nothing(variables, alone);
+            self.nothing(variables, alone, &incomplete);
         }
+        self.warnings.append(&mut incomplete);
         let chain = discovery::default_chain(&providers, variables);
         let has_chains = ["agents", "chains"].iter().any(|section| self.file.dict.contains_key(*section));
         if !chain.is_empty() && !has_chains && whole.find_ref("agents.defaults").is_none() {
@@ -194,7 +196,7 @@ impl Merged {
     }
 
     /// Neither the file nor the environment names a provider.
-    fn nothing(&mut self, variables: &Variables, alone: bool) {
+    fn nothing(&mut self, variables: &Variables, alone: bool, incomplete: &[String]) {
         let place = Place::of(&["providers"]);
         let known = discovery::variable_names().join(", ");
         let (what, mut hint) = if alone {
@@ -213,6 +215,9 @@ impl Merged {
         };
         for (name, meant) in discovery::misspelt(variables) {
             hint = format!("{name} is set: did you mean {meant}?\n          {hint}");
+        }
+        for half in incomplete {
+            hint = format!("{half}\n          {hint}");
         }
         self.note(&place, what, Some(hint));
         self.settled.push(place);

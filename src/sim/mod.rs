@@ -1,9 +1,21 @@
-//! Simulated OpenAI-speaking providers with scripted faults: for `backstop sim`, tests, demos and drills.
+//! Simulated providers with scripted faults, in the dialects of OpenAI, Anthropic and Bedrock: for `backstop sim`, tests,
+//! demos and drills.
 //!
-//! The first segment of the path is the provider (`/openai/v1/chat/completions`), the bearer token is the
-//! key. Answers are healthy and say who gave them, unless a rule of the [`Script`] injects a [`Fault`]: a
-//! status, a delay, a hang, a reset, a cut, garbage. `GET /stats` counts, `GET /faults` lists every fault as a rule,
-//! `POST /script` replaces the script, `POST /reset` forgets.
+//! The first segment of the path is the provider, the rest says the dialect:
+//!
+//! | path after the provider | dialect |
+//! |---|---|
+//! | `/v1/chat/completions`, `/v1/responses`, `/v1/embeddings` … | OpenAI |
+//! | `/openai/deployments/NAME/chat/completions?api-version=…`, `/openai/v1/chat/completions` | OpenAI, as Azure has it |
+//! | `/v1/messages`, `/v1/messages/count_tokens` | Anthropic Messages |
+//! | `/model/ID/converse`, `/model/ID/converse-stream` | Bedrock |
+//!
+//! The key is the bearer token, `x-api-key`, `api-key`, or the access key id of a signature, which nobody verifies. Answers
+//! are healthy and say who gave them, the same words in each dialect, unless a rule of the [`Script`] injects a [`Fault`]: a
+//! status, a delay, a hang, a reset, a cut, garbage, a frame with a wrong checksum. An error is told in the words of the
+//! dialect that was asked, whichever vendor's name for it the script uses (`overloaded_error`, `ThrottlingException`,
+//! `insufficient_quota`). Requests to Anthropic and Bedrock are refused for what their vendors refuse. `GET /stats` counts,
+//! `GET /faults` lists every fault as a rule, `POST /script` replaces the script, `POST /reset` forgets.
 //!
 //! Owns its own HTTP/1.1 loop, because faults need exact control of the socket. Knows nothing of the gateway:
 //! it shares no code with what it tests.
@@ -111,6 +123,12 @@ impl Sim {
     #[must_use]
     pub fn base_url(&self, provider: &str) -> String {
         format!("http://{}/{provider}/v1", self.addr)
+    }
+
+    /// The same without `/v1`, for what is not below it: Bedrock and Azure. `http://127.0.0.1:PORT/bedrock`.
+    #[must_use]
+    pub fn endpoint(&self, provider: &str) -> String {
+        format!("http://{}/{provider}", self.addr)
     }
 
     /// What was counted so far.

@@ -258,6 +258,16 @@ impl Tap {
         self.done |= self.spoken == Spoken::Responses;
     }
 
+    /// Keeps the tokens of a frame. Messages counts the prompt in the first one and need not repeat it.
+    fn weigh(&mut self, usage: Option<Usage>) {
+        let Some(usage) = usage else { return };
+        if self.spoken == Spoken::Messages {
+            self.tally.usage = Some(self.tally.usage.map_or(usage, |before| before.or_more(usage)));
+        } else if self.finished {
+            self.tally.usage = Some(usage);
+        }
+    }
+
     /// What is dropped of a frame behind the last one: all but the blank lines, unless it is a response's one `[DONE]`.
     fn behind_the_end(&mut self, block: &[u8], event: &Event<'_>) -> Option<Range<usize>> {
         let bare = event.name.is_none() && event.data.as_deref().is_some_and(|data| data.trim_ascii() == b"[DONE]");
@@ -296,9 +306,7 @@ impl Tap {
                     if said.finish {
                         self.finish();
                     }
-                    if self.finished && said.usage.is_some() {
-                        self.tally.usage = said.usage;
-                    }
+                    self.weigh(said.usage);
                     continue;
                 }
                 Signal::Malformed => {

@@ -68,7 +68,7 @@ fn the_articles_chain_is_shown_level_by_level() {
         [
             "target keys window images tools schema",
             "1 anthropic/claude-opus-4-5 Primary, Backup 200k yes yes ?",
-            "2 bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0 skipped: not served yet 200k yes yes ?",
+            "2 bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0 default 200k yes yes ?",
             "3 openai/gpt-4o Primary 128k yes yes yes",
             "4 openrouter/anthropic/claude-3.5-sonnet Primary 200k yes yes ?",
         ]
@@ -79,7 +79,7 @@ fn the_articles_chain_is_shown_level_by_level() {
         "attempts 12, 3 on one target",
         "deadline 10m",
         "http://127.0.0.1:8080 anybody on this machine; no client key is asked for",
-        "openai https://api.openai.com/v1 Primary",
+        "openai openai_chat https://api.openai.com/v1 Primary",
     ] {
         assert!(lines.iter().any(|shown| shown == line), "{line}\n{}", ran.out);
     }
@@ -291,9 +291,9 @@ fn the_parts_of_the_api_are_shown_where_they_are_not_all() {
     assert_eq!(
         shown[from + 1..from + 4],
         [
-            "name address keys speaks only",
-            "one http://127.0.0.1:1/v1 default (sends no key) chat, embeddings",
-            "two http://127.0.0.1:2/v1 default (sends no key)",
+            "name dialect address keys speaks only",
+            "one openai_chat http://127.0.0.1:1/v1 default (sends no key) chat, embeddings",
+            "two openai_chat http://127.0.0.1:2/v1 default (sends no key)",
         ],
         "{}",
         ran.out

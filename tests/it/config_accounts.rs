@@ -56,6 +56,10 @@ fn the_example_of_accounts_resolves() {
     assert_eq!(proxy.keys[1].base_url.as_ref().unwrap().authority, "us-east-1.llm.example");
     assert_eq!(sent(&proxy.keys[1].headers), rows(&[("x-tenant-token", "tenant-token-1")]));
     assert_eq!(of("groq").unserved, Some(Unserved::Disabled));
+    // Nothing of theirs is set.
+    assert_eq!(of("azure").unserved, Some(Unserved::NoKey));
+    let kinds: Vec<_> = of("bedrock").keys.iter().map(|key| (key.name.as_str(), key.credential())).collect();
+    assert_eq!(kinds, [("Research", "aws_profile"), ("Machine", "aws_instance")]);
 
     let chain = |name: &str| config.chains.iter().find(|chain| chain.pattern == name).expect(name);
     let thinking = &chain("default").targets[1];

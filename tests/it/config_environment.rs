@@ -44,7 +44,9 @@ fn chain(config: &Config, name: &str) -> Vec<String> {
 #[test]
 fn each_providers_own_variable_is_its_key() {
     for known in BUILTINS.iter() {
-        let config = alone(&[(known.key_variable, "the-key")]);
+        // Azure's addresses are everybody's own.
+        let endpoint = if known.name == "azure" { "https://mine.openai.azure.com/" } else { "" };
+        let config = alone(&[(known.key_variable, "the-key"), ("AZURE_OPENAI_ENDPOINT", endpoint)]);
         assert_eq!(config.providers.len(), 1, "{}", known.name);
         assert_eq!(keys(&config, known.name), pairs(&[("default", "the-key")]));
         let model = DEFAULT_MODELS.iter().find(|(name, _)| *name == known.name);
@@ -58,6 +60,8 @@ fn each_providers_own_variable_is_its_key() {
 fn the_default_chain_has_one_target_for_each_key_in_the_documented_order() {
     let all: Vec<_> =
         BUILTINS.iter().filter(|known| known.needs_key).map(|known| (known.key_variable, known.name)).collect();
+    let bedrock = [("AWS_BEARER_TOKEN_BEDROCK", "key")];
+    let all: Vec<_> = all.into_iter().filter(|(_, name)| *name != "azure").chain(bedrock).collect();
     let config = alone(&all);
     let expected: Vec<_> = DEFAULT_MODELS.iter().map(|(name, model)| format!("{name}/{model}")).collect();
     assert_eq!(chain(&config, "default"), expected);

@@ -1,6 +1,7 @@
 //! OpenClaw's own file: it loads unchanged, its keys come from where the documents say, and mistakes in the parts that
 //! are read are pointed at.
 
+mod apis;
 mod served;
 
 use std::path::Path;
@@ -70,7 +71,9 @@ fn the_example_resolves_to_its_providers_keys_and_chains() {
     assert_eq!((proxy.base_url.authority.as_str(), proxy.base_url.prefix.as_str()), ("127.0.0.1:4000", "/v1"));
     assert_eq!(proxy.keys[0].headers[0].1, "us-west");
     assert_eq!(of("google").base_url.authority, "generativelanguage.googleapis.com");
-    assert_eq!(of("minimax").unserved, Some(Unserved::Dialect));
+    let minimax = of("minimax");
+    assert_eq!((minimax.unserved, minimax.dialect), (Some(Unserved::NoKey), Dialect::Anthropic));
+    assert_eq!(minimax.base_url.prefix, "/anthropic/v1", "as OpenClaw's own client appends it");
     assert!(config.providers.iter().all(|provider| provider.name == "minimax" || provider.unserved.is_none()));
 
     let known = config.models.abilities("custom-proxy", "llama-3.1-8b");
@@ -88,7 +91,7 @@ fn what_is_ignored_is_named_in_one_warning_and_asks_for_no_variable() {
     for name in ["models.providers)", "channels", "gateway", "session", "tools", "meta", "agents.defaults.heartbeat"] {
         assert!(ignored[0].contains(name), "{name}: {}", ignored[0]);
     }
-    // Besides, only what is worth knowing: a dialect and the key of a provider that cannot be asked.
+    // Besides, only what is worth knowing: the key of a provider that cannot be asked.
     let rest: Vec<_> = config.warnings.iter().filter(|text| !text.contains("ignored")).collect();
     assert!(rest.iter().all(|text| text.contains("minimax")), "{rest:?}");
 }
@@ -158,48 +161,6 @@ fn the_smallest_files_load_and_a_bare_string_is_a_model() {
     .unwrap();
     assert_eq!(chain(&config, "default"), ["lmstudio/local-model"], "a bare name that one provider has");
     assert!(config.providers[0].keys[0].secret.is_none(), "a server of one's own needs no key");
-}
-
-#[test]
-fn each_api_is_a_dialect_or_is_skipped_with_a_warning() {
-    for (api, base_url, dialect, served) in [
-        ("openai-completions", "https://x.example/v1", Dialect::OpenAiChat, true),
-        ("openai-responses", "https://x.example/v1", Dialect::OpenAiChat, true),
-        ("ollama", "http://127.0.0.1:11434", Dialect::OpenAiChat, true),
-        ("anthropic-messages", "https://x.example", Dialect::Anthropic, false),
-        ("google-generative-ai", "https://x.example/v1beta", Dialect::OpenAiChat, false),
-        ("bedrock-converse-stream", "https://bedrock-runtime.us-east-1.amazonaws.com", Dialect::Bedrock, false),
-        ("github-copilot", "https://x.example", Dialect::OpenAiChat, false),
-    ] {
-        let text = format!(
-            "{{ models: {{ providers: {{ x: {{ baseUrl: '{base_url}', apiKey: 'k', api: '{api}' }} }} }},
-                agents: {{ defaults: {{ model: {{ primary: 'x/m', fallbacks: ['openai/n'] }} }} }} }}"
-        );
-        let config = read(&text, &[("OPENAI_API_KEY", "o")]).unwrap_or_else(|error| panic!("{api}: {error}"));
-        let provider = &config.providers[0];
-        assert_eq!((provider.dialect, provider.unserved.is_none()), (dialect, served), "{api}");
-        let warned = config.warnings.iter().any(|text| text.contains("models.providers.x") && text.contains("served"));
-        assert_eq!(warned, !served, "{api}: {:?}", config.warnings);
-    }
-    // The vendor itself is asked by the dialect that we speak.
-    for (name, base_url, api) in [
-        ("anthropic", "https://api.anthropic.com", "anthropic-messages"),
-        ("google", "https://generativelanguage.googleapis.com/v1beta", "google-generative-ai"),
-    ] {
-        let text = format!(
-            "{{ models: {{ providers: {{ {name}: {{ baseUrl: '{base_url}', apiKey: 'k', api: '{api}' }} }} }},
-                agents: {{ defaults: {{ model: '{name}/m' }} }} }}"
-        );
-        let config = read(&text, &[]).unwrap();
-        assert_eq!((config.providers[0].unserved, config.providers[0].dialect), (None, Dialect::OpenAiChat), "{name}");
-    }
-    let config = read(
-        "{ models: { providers: { o: { baseUrl: 'http://127.0.0.1:11434/', api: 'ollama' } } },
-           agents: { defaults: { model: 'o/m' } } }",
-        &[],
-    )
-    .unwrap();
-    assert_eq!(config.providers[0].base_url.prefix, "/v1");
 }
 
 #[test]

@@ -12,15 +12,15 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 /// Long enough for anything that comes at all.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the silence of a hang is listened to.
-const SILENCE: Duration = Duration::from_millis(400);
+pub(super) const SILENCE: Duration = Duration::from_millis(400);
 /// Bytes after which an answer counts as endless.
 const ENDLESS: usize = 1 << 20;
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     Closed,
     Reset,
     Silent,
@@ -28,29 +28,29 @@ enum End {
 }
 
 /// An answer as bytes.
-struct Heard {
-    bytes: Vec<u8>,
-    end: End,
+pub(super) struct Heard {
+    pub bytes: Vec<u8>,
+    pub end: End,
 }
 
 impl Heard {
-    fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    fn head(&self) -> String {
+    pub(super) fn head(&self) -> String {
         self.text().split("\r\n\r\n").next().unwrap().to_ascii_lowercase()
     }
 
     /// The body as far as `Content-Length` reaches, raw otherwise.
-    fn body(&self) -> String {
+    pub(super) fn body(&self) -> String {
         let head = self.text().find("\r\n\r\n").map_or(self.bytes.len(), |at| at + 4);
         let body = &self.bytes[head..];
         let length = self.length().unwrap_or(body.len()).min(body.len());
         String::from_utf8_lossy(&body[..length]).into_owned()
     }
 
-    fn length(&self) -> Option<usize> {
+    pub(super) fn length(&self) -> Option<usize> {
         self.head().split("content-length: ").nth(1)?.lines().next()?.parse().ok()
     }
 
@@ -100,13 +100,13 @@ fn request(body: &Value, connection: &str) -> String {
     )
 }
 
-async fn connect(addr: SocketAddr, request: &str) -> TcpStream {
+pub(super) async fn connect(addr: SocketAddr, request: &str) -> TcpStream {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
 
-async fn listen(mut stream: TcpStream, patience: Duration) -> Heard {
+pub(super) async fn listen(mut stream: TcpStream, patience: Duration) -> Heard {
     let deadline = Instant::now() + patience;
     let mut bytes = Vec::new();
     let end = loop {
@@ -126,7 +126,7 @@ async fn ask(sim: &Sim, stream: bool, patience: Duration) -> Heard {
     listen(connect(sim.addr(), &request(&chat(stream), "close")).await, patience).await
 }
 
-fn sim_of(rules: &str) -> Sim {
+pub(super) fn sim_of(rules: &str) -> Sim {
     Sim::start(Script::parse(rules).unwrap()).unwrap()
 }
 
@@ -140,7 +140,7 @@ async fn play(listed: &Listed, stream: bool) -> Heard {
     heard
 }
 
-fn listed(name: &str) -> Listed {
+pub(super) fn listed(name: &str) -> Listed {
     sim::faults().into_iter().find(|l| l.name == name).unwrap_or_else(|| panic!("no fault {name}"))
 }
 

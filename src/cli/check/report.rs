@@ -63,6 +63,8 @@ pub(super) struct AliasRow {
 pub(super) struct ProviderRow {
     pub(super) name: String,
     pub(super) dialect: &'static str,
+    /// The version in its paths, at Azure.
+    pub(super) api_version: Option<String>,
     pub(super) address: String,
     pub(super) keys: Vec<KeyRow>,
     /// The only parts of the API that it speaks; `None` is all.
@@ -74,8 +76,14 @@ pub(super) struct ProviderRow {
 #[derive(Serialize)]
 pub(super) struct KeyRow {
     pub(super) name: String,
-    /// Whether an `Authorization` is sent.
+    /// Whether a credential is sent, or signs.
     pub(super) authorized: bool,
+    /// Its kind; never the credential.
+    pub(super) credential: &'static str,
+    /// The profile of AWS's files, if one is named.
+    pub(super) aws_profile: Option<String>,
+    /// Where its signatures are good.
+    pub(super) region: Option<String>,
     pub(super) disabled: bool,
     pub(super) quota_group: Option<String>,
     /// Where it is used instead of the provider's address.
@@ -217,7 +225,10 @@ fn level_row(config: &Config, index: usize, target: &Target, provider: &Provider
 fn provider_row(provider: &Provider) -> ProviderRow {
     let key = |key: &Key| KeyRow {
         name: key.name.clone(),
-        authorized: key.secret.is_some(),
+        authorized: key.secret.is_some() || key.aws.is_some(),
+        credential: key.credential(),
+        aws_profile: key.aws.as_ref().and_then(|aws| aws.source.profile()).map(str::to_owned),
+        region: key.aws.as_ref().map(|aws| aws.region.clone()),
         disabled: key.disabled,
         quota_group: key.quota_group.clone(),
         address: key.base_url.as_ref().map(|url| address(url, provider)),
@@ -225,6 +236,7 @@ fn provider_row(provider: &Provider) -> ProviderRow {
     ProviderRow {
         name: provider.name.clone(),
         dialect: provider.dialect.name(),
+        api_version: provider.azure.as_ref().map(|version| version.name().to_owned()),
         address: address(&provider.base_url, provider),
         keys: provider.keys.iter().map(key).collect(),
         endpoints: endpoints(provider),

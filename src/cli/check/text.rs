@@ -7,7 +7,7 @@ use std::time::Duration;
 use comfy_table::{Cell, ColumnConstraint, Table, Width};
 
 use super::Row;
-use super::report::{ChainRow, LevelRow, ProviderRow, Report, Warning};
+use super::report::{ChainRow, KeyRow, LevelRow, ProviderRow, Report, Warning};
 use crate::cli::terminal::{Tone, block, complain, indented, number, say, table};
 
 /// Everything that is wrong, on standard error.
@@ -152,13 +152,18 @@ fn reason(word: &str) -> &str {
 fn providers(providers: &[ProviderRow]) {
     heading("Providers");
     let some = providers.iter().any(|provider| provider.endpoints.is_some());
-    let mut rows = table(if some { &["name", "address", "keys", "speaks only"] } else { &["name", "address", "keys"] });
+    let columns = ["name", "dialect", "address", "keys", "speaks only"];
+    let mut rows = table(if some { &columns } else { &columns[..4] });
     for provider in providers {
         let keys = match provider.skipped {
             Some(why) => Tone::Warning.cell(format_args!("skipped: {}", reason(why))),
             None => Tone::Plain.cell(keys(provider)),
         };
-        let mut cells = vec![Tone::Plain.cell(&provider.name), Tone::Plain.cell(&provider.address), keys];
+        let dialect = match &provider.api_version {
+            Some(version) => Tone::Plain.cell(format_args!("{} (Azure {version})", provider.dialect)),
+            None => Tone::Plain.cell(provider.dialect),
+        };
+        let mut cells = vec![Tone::Plain.cell(&provider.name), dialect, Tone::Plain.cell(&provider.address), keys];
         if some {
             cells.push(Tone::Plain.cell(provider.endpoints.as_deref().unwrap_or_default().join(", ")));
         }
@@ -170,9 +175,7 @@ fn providers(providers: &[ProviderRow]) {
 fn keys(provider: &ProviderRow) -> String {
     let keys = provider.keys.iter().map(|key| {
         let mut notes = Vec::new();
-        if !key.authorized {
-            notes.push("sends no key".to_owned());
-        }
+        notes.extend(credential(key));
         if key.disabled {
             notes.push("disabled".to_owned());
         }
@@ -181,6 +184,24 @@ fn keys(provider: &ProviderRow) -> String {
         if notes.is_empty() { key.name.clone() } else { format!("{} ({})", key.name, notes.join(", ")) }
     });
     keys.collect::<Vec<_>>().join(", ")
+}
+
+/// What is worth knowing of a key's kind.
+fn credential(key: &KeyRow) -> Option<String> {
+    let of_aws = match (key.credential, &key.aws_profile) {
+        ("none", _) => return Some("sends no key".to_owned()),
+        ("oauth_token", _) => return Some("OAuth token".to_owned()),
+        ("aws_keys", _) => "AWS access key".to_owned(),
+        ("aws_environment", _) => "AWS access key of the environment".to_owned(),
+        ("aws_profile", Some(name)) => format!("AWS profile {name}"),
+        ("aws_profile", None) => "AWS profile".to_owned(),
+        ("aws_container", _) => "role of the container".to_owned(),
+        ("aws_instance", _) => "role of the machine".to_owned(),
+        ("aws_default", _) => "AWS's default chain".to_owned(),
+        _ => return None,
+    };
+    let region = key.region.as_ref().map_or_else(String::new, |region| format!(" in {region}"));
+    Some(format!("{of_aws}{region}"))
 }
 
 fn cooldowns(report: &Report) {

@@ -38,13 +38,19 @@ const APIS: [(&str, Option<&str>); 14] = [
     ("bedrock", Some("bedrock")),
 ];
 
-/// A profile of a provider, where it is named, and whether it is a plain key.
+/// A profile of a provider, where it is named, and whether it is a plain key or left to AWS's own chain.
 struct Named {
     place: Place,
     id: String,
     plain: bool,
-    /// AWS's own chain has its credentials.
     aws: bool,
+}
+
+impl Named {
+    fn of(place: Place, id: &str, profile: Option<&RawProfile>) -> Self {
+        let mode = profile.and_then(|known| known.mode.as_deref());
+        Self { place, id: id.to_owned(), plain: mode != Some("oauth"), aws: mode == Some("aws-sdk") }
+    }
 }
 
 impl Desk {
@@ -229,28 +235,16 @@ impl Desk {
     }
 
     fn profiles_of(&mut self, name: &str, auth: &RawAuth) -> Vec<Named> {
-        let is = |profile: Option<&RawProfile>, mode| profile.is_some_and(|known| known.mode.as_deref() == Some(mode));
         if let Some(order) = auth.order.get(name) {
             let place = Place::of(&["auth", "order", name]);
-            let named = order.iter().enumerate().map(|(at, id)| Named {
-                place: place.item(at),
-                id: id.clone(),
-                plain: !is(auth.profiles.get(id), "oauth"),
-                aws: is(auth.profiles.get(id), "aws-sdk"),
-            });
+            let named = order.iter().enumerate().map(|(at, id)| Named::of(place.item(at), id, auth.profiles.get(id)));
             return named.collect();
         }
         let of_it = auth.profiles.iter().filter(|(_, profile)| profile.provider.as_deref() == Some(name));
         let of_it: BTreeMap<_, _> = of_it.map(|(id, profile)| (id.clone(), profile)).collect();
         let of_it = self.merged.in_order("auth.profiles", of_it);
         let place = Place::of(&["auth", "profiles"]);
-        let named = |(id, profile): (String, &RawProfile)| Named {
-            place: place.at(&id),
-            plain: !is(Some(profile), "oauth"),
-            aws: is(Some(profile), "aws-sdk"),
-            id,
-        };
-        of_it.into_iter().map(named).collect()
+        of_it.into_iter().map(|(id, profile)| Named::of(place.at(&id), &id, Some(profile))).collect()
     }
 
     /// Every name in `auth` stands for something.

@@ -192,11 +192,18 @@ fn in_order(turn: &Turn) -> impl Iterator<Item = &Part> {
 
 /// Whether a turn begins with thinking that Claude signed.
 pub(super) fn begins_with_thinking(turn: &Turn) -> bool {
-    let first = turn.parts.iter().find(|part| match part {
-        Part::Text(text) => !text.text.trim().is_empty(),
-        Part::Thinking { signature, .. } => !is_foreign(signature.as_deref()),
-        _ => true,
-    });
+    let goes = |part: &&Part| match part {
+        Part::Text(text) => text.text.trim().is_empty(),
+        Part::Thinking { signature, .. } => is_foreign(signature.as_deref()),
+        Part::Refusal(_)
+        | Part::Image(_)
+        | Part::Document(_)
+        | Part::Audio { .. }
+        | Part::Call(_)
+        | Part::Result(_)
+        | Part::Redacted { .. } => false,
+    };
+    let first = turn.parts.iter().find(|part| !goes(part));
     matches!(first, Some(Part::Thinking { .. } | Part::Redacted { .. }))
 }
 

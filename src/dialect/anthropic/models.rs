@@ -126,11 +126,12 @@ impl Claude {
     /// thinking, for which some have a bound.
     pub(in crate::dialect) fn effort(self, wish: Effort, quiet: bool) -> Option<&'static str> {
         let all = self.is_at_least(4, 7) || self.family == Family::Thinker;
-        let most = match self.family {
-            _ if quiet && self.is_at_least(5, 0) => Effort::High,
-            _ if self.is_at_least(4, 6) || all => Effort::Max,
-            Family::Opus if self.is_at_least(4, 5) => Effort::High,
-            Family::Opus | Family::Sonnet | Family::Haiku | Family::Thinker | Family::Unnamed => return None,
+        let most = if self.is_at_least(5, 0) && quiet || self.version == (4, 5) && self.family == Family::Opus {
+            Effort::High
+        } else if self.is_at_least(4, 6) || all {
+            Effort::Max
+        } else {
+            return None;
         };
         let word = match wish {
             Effort::None => return None,

@@ -181,10 +181,12 @@ fn texts(value: &RawValue, at: &'static str, uncarried: &mut Vec<Cow<'static, st
     })?;
     let mut texts = Vec::with_capacity(parts.len());
     for part in parts {
-        match part {
-            Part::Text(text) if text.text.is_empty() => {}
-            Part::Text(text) => texts.push(text),
-            _ => note(uncarried, "system"),
+        let Part::Text(text) = part else {
+            note(uncarried, "system");
+            continue;
+        };
+        if !text.text.is_empty() {
+            texts.push(text);
         }
     }
     Ok(texts)

@@ -10,7 +10,7 @@ fn parsed(body: &Value) -> Request {
 }
 
 /// A request with more fields.
-fn with(more: Value) -> Value {
+fn with(more: &Value) -> Value {
     let mut body = json!({ "model": "m", "max_tokens": 9, "messages": [{ "role": "user", "content": "hi" }] });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -20,13 +20,13 @@ fn with(more: Value) -> Value {
 
 /// What is in the only user's turn.
 fn parts(content: &Value) -> (Vec<Part>, Vec<Cow<'static, str>>) {
-    let mut request = parsed(&with(json!({ "messages": [{ "role": "user", "content": content }] })));
+    let mut request = parsed(&with(&json!({ "messages": [{ "role": "user", "content": content }] })));
     (request.turns.remove(0).parts, request.uncarried)
 }
 
 #[test]
 fn scalars_are_carried() {
-    let request = parsed(&with(json!({
+    let request = parsed(&with(&json!({
         "stream": true, "temperature": 0.5, "top_p": 0.9, "top_k": 5, "stop_sequences": ["a", "b"],
         "metadata": { "user_id": "u", "team": 1 }, "service_tier": "auto", "models": ["x"], "disable_fallbacks": false,
         "container": null, "inference_geo": "eu", "\u{e4}": 1, "fallbacks": [{ "model": "x" }]
@@ -42,7 +42,7 @@ fn scalars_are_carried() {
 
 #[test]
 fn instructions_come_from_everywhere_in_order() {
-    let request = parsed(&with(json!({
+    let request = parsed(&with(&json!({
         "messages": [{ "role": "user", "content": "a" }, { "role": "system", "content": "later" }, { "role": "user", "content": "b" }],
         "system": [{ "type": "text", "text": "first", "cache_control": { "type": "ephemeral", "ttl": "1h" } }, { "type": "text", "text": "" }]
     })));
@@ -50,7 +50,7 @@ fn instructions_come_from_everywhere_in_order() {
     assert_eq!(texts, ["first", "later"]);
     assert_eq!(request.system[0].cache, Some(Cache { ttl: Some("1h".to_owned()) }));
     assert_eq!((request.turns.len(), request.turns[0].parts.len()), (1, 2), "runs of a role are one turn");
-    assert_eq!(parsed(&with(json!({ "system": "plain" }))).system, [Text::new("plain")]);
+    assert_eq!(parsed(&with(&json!({ "system": "plain" }))).system, [Text::new("plain")]);
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn every_kind_of_block_is_carried() {
 
 #[test]
 fn the_models_turns_are_carried() {
-    let request = parsed(&with(json!({ "messages": [
+    let request = parsed(&with(&json!({ "messages": [
         { "role": "user", "content": "hi" },
         { "role": "assistant", "content": [
             { "type": "thinking", "thinking": "hm", "signature": "Sig=" },
@@ -162,12 +162,12 @@ fn tools_and_the_choice_among_them() {
     assert_eq!(carried.uncarried, ["tools.input_examples", "tools.web_search_20250305"]);
     for (kind, choice) in [("auto", ToolChoice::Auto), ("any", ToolChoice::Any), ("none", ToolChoice::Never)] {
         let tool = json!({ "name": "f", "input_schema": { "type": "object" } });
-        let request = parsed(&with(json!({ "tools": [tool], "tool_choice": { "type": kind } })));
+        let request = parsed(&with(&json!({ "tools": [tool], "tool_choice": { "type": kind } })));
         assert_eq!((request.tool_choice, request.parallel_tool_calls), (Some(choice), None));
     }
     let server = json!({ "type": "web_search_20250305", "name": "web_search" });
     for choice in [json!({ "type": "tool", "name": "web_search" }), json!({ "type": "any" })] {
-        let request = parsed(&with(json!({ "tools": [server], "tool_choice": choice })));
+        let request = parsed(&with(&json!({ "tools": [server], "tool_choice": choice })));
         assert_eq!(request.tool_choice, None, "what is left out cannot be chosen");
         assert_eq!(request.uncarried, ["tools.web_search_20250305", "tool_choice"]);
     }
@@ -204,13 +204,13 @@ fn thinking_effort_and_format() {
         ),
         (json!({ "output_config": { "effort": "utmost" } }), None, None, vec!["output_config.effort"]),
     ] {
-        let request = parsed(&with(more.clone()));
+        let request = parsed(&with(&more));
         assert_eq!((request.thinking, request.effort), (thinking, effort), "{more}");
         assert_eq!(request.uncarried, uncarried, "{more}");
     }
     let format = json!({ "type": "json_schema", "schema": { "type": "object" } });
     for more in [json!({ "output_config": { "format": format } }), json!({ "output_format": format })] {
-        let request = parsed(&with(more));
+        let request = parsed(&with(&more));
         assert!(
             matches!(request.format, Some(Format::Schema { schema, name: None, .. }) if schema.get() == r#"{"type":"object"}"#)
         );
@@ -219,7 +219,7 @@ fn thinking_effort_and_format() {
 
 #[test]
 fn a_mark_for_all_stands_behind_the_last_part() {
-    let request = parsed(&with(json!({ "cache_control": { "type": "ephemeral" } })));
+    let request = parsed(&with(&json!({ "cache_control": { "type": "ephemeral" } })));
     assert!(matches!(&request.turns[0].parts[0], Part::Text(Text { cache: Some(_), .. })));
 }
 
@@ -248,7 +248,7 @@ fn what_nobody_can_understand_is_refused() {
         (json!({ "thinking": { "type": "enabled" } }), "thinking", "invalid_type"),
         (json!({ "output_format": { "type": "json_schema" } }), "output_format", "invalid_type"),
     ] {
-        let body = with(more);
+        let body = with(&more);
         let error = request(body.to_string().as_bytes()).err();
         assert_eq!(error.map(|error| (error.param, error.code)), Some((Some(param), code)), "{body}");
     }
@@ -257,8 +257,8 @@ fn what_nobody_can_understand_is_refused() {
 #[test]
 fn what_is_named_as_not_carried_is_bounded() {
     let many: serde_json::Map<String, Value> = (0..99).map(|number| (format!("field_{number}"), json!(1))).collect();
-    let request = parsed(&with(Value::Object(many)));
+    let request = parsed(&with(&Value::Object(many)));
     assert_eq!(request.uncarried.len(), 32);
-    let long = parsed(&with(json!({ "x".repeat(500): 1, "a\nb": 1 })));
+    let long = parsed(&with(&json!({ "x".repeat(500): 1, "a\nb": 1 })));
     assert_eq!(long.uncarried, ["unknown"]);
 }

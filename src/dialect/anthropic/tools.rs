@@ -112,11 +112,10 @@ pub(super) fn offer<'a>(
     claude: Claude,
     rendered: &mut Rendered,
 ) -> Offer<'a> {
-    let among = match &request.tool_choice {
-        Some(ToolChoice::Among { names, .. }) => Some(names),
-        _ => None,
-    };
-    let offered = request.tools.iter().filter(|tool| among.is_none_or(|names| names.contains(&tool.name)));
+    let offered = request.tools.iter().filter(|tool| match &request.tool_choice {
+        Some(ToolChoice::Among { names, .. }) => names.contains(&tool.name),
+        Some(ToolChoice::Auto | ToolChoice::Never | ToolChoice::Any | ToolChoice::Named(_)) | None => true,
+    });
     let mut tools: Vec<ToolOut<'a>> = offered.map(ToolOut::new).collect();
     let single = request.parallel_tool_calls == Some(false);
     let any = Choice::Any { disable_parallel_tool_use: single };

@@ -113,7 +113,13 @@ impl Writer {
                 out.extend_from_slice(MALFORMED.as_bytes());
                 out.extend_from_slice(b"\ndata: x\n\n");
             }
-            _ => {
+            Event::Text(_)
+            | Event::Refusal(_)
+            | Event::Thinking(_)
+            | Event::Signature(_)
+            | Event::Redacted(_)
+            | Event::Call { .. }
+            | Event::Input { .. } => {
                 self.begin(out);
                 self.content(event, out);
             }

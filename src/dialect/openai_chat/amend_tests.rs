@@ -1,11 +1,12 @@
+//! Tests of [`amend`](super).
+
 use serde_json::Value;
 
 use super::*;
-use crate::dialect::canonical::ids::{self, Rule};
 use crate::policy::capability::Abilities;
 
 /// The body for a target and what was dropped; the body itself if nothing changes.
-fn amended(body: &str, vendor: Vendor, model: &str, reasoning: Option<bool>) -> (String, Vec<String>) {
+pub(super) fn amended(body: &str, vendor: Vendor, model: &str, reasoning: Option<bool>) -> (String, Vec<String>) {
     let abilities = Abilities { reasoning, ..Abilities::default() };
     let body = Bytes::copy_from_slice(body.as_bytes());
     match amend(&body, &Profile { model, vendor, abilities: &abilities }) {
@@ -29,207 +30,196 @@ fn fields(vendor: Vendor, model: &str, reasoning: Option<bool>, before: &str) ->
     (fields.strip_suffix('}').unwrap().to_owned(), dropped)
 }
 
+/// A vendor, its model, whether that thinks, the fields before and behind, what is lost.
+type Case = (Vendor, &'static str, Option<bool>, &'static str, &'static str, &'static [&'static str]);
+
+const FIELDS: &[Case] = &[
+    // OpenAI: the usual body passes.
+    (
+        Vendor::OpenAi,
+        "gpt-4o",
+        None,
+        r#","max_tokens":7,"temperature":0,"reasoning_effort":"low","seed":1"#,
+        r#","max_tokens":7,"temperature":0,"reasoning_effort":"low","seed":1"#,
+        &[],
+    ),
+    (Vendor::OpenAi, "gpt-5", Some(true), r#","max_tokens":7"#, r#","max_completion_tokens":7"#, &[]),
+    (
+        Vendor::Azure,
+        "o3",
+        Some(true),
+        r#","max_tokens":7,"max_completion_tokens":8"#,
+        r#","max_completion_tokens":8"#,
+        &[],
+    ),
+    (
+        Vendor::OpenAi,
+        "o4-mini",
+        Some(true),
+        r#","temperature":0.5,"top_p":1,"stop":["x"],"presence_penalty":0"#,
+        "",
+        &["temperature", "stop"],
+    ),
+    (Vendor::OpenAi, "o4-mini", Some(true), r#","temperature":1.0"#, "", &[]),
+    (Vendor::OpenAi, "o1", Some(true), r#","parallel_tool_calls":true"#, "", &["parallel_tool_calls"]),
+    (Vendor::OpenAi, "gpt-5.2", Some(true), r#","temperature":0.5"#, r#","temperature":0.5"#, &[]),
+    (
+        Vendor::OpenAi,
+        "gpt-5.2",
+        Some(true),
+        r#","temperature":0.5,"reasoning_effort":"low""#,
+        r#","reasoning_effort":"low""#,
+        &["temperature"],
+    ),
+    (Vendor::OpenAi, "gpt-5-chat-latest", Some(false), r#","temperature":0.5"#, r#","temperature":0.5"#, &[]),
+    (
+        Vendor::OpenAi,
+        "gpt-4o",
+        None,
+        r#","n":2,"logprobs":true,"top_logprobs":2"#,
+        r#","n":2,"logprobs":true,"top_logprobs":2"#,
+        &[],
+    ),
+    // Other vendors' ways to ask for thought.
+    (Vendor::OpenAi, "gpt-5", Some(true), r#","reasoning":{"effort":"xhigh"}"#, r#","reasoning_effort":"high""#, &[]),
+    (
+        Vendor::OpenAi,
+        "gpt-5",
+        Some(true),
+        r#","thinking":{"type":"enabled","budget_tokens":2000}"#,
+        r#","reasoning_effort":"low""#,
+        &[],
+    ),
+    (
+        Vendor::OpenAi,
+        "gpt-5",
+        Some(true),
+        r#","reasoning":{"effort":"high"},"reasoning_effort":"low""#,
+        r#","reasoning_effort":"low""#,
+        &["reasoning"],
+    ),
+    (
+        Vendor::OpenAi,
+        "gpt-4o",
+        Some(false),
+        r#","thinking":{"type":"enabled","budget_tokens":2000}"#,
+        "",
+        &["thinking"],
+    ),
+    (Vendor::OpenAi, "gpt-4o", None, r#","thinking":{"type":"disabled"}"#, "", &[]),
+    (
+        Vendor::OpenAi,
+        "gpt-4o",
+        None,
+        r#","thinking":{"type":"adaptive"},"top_k":3,"cache_control":{"type":"ephemeral"}"#,
+        "",
+        &["thinking", "top_k", "cache_control"],
+    ),
+    // Groq.
+    (
+        Vendor::Groq,
+        "m",
+        None,
+        r#","store":false,"logit_bias":{"1":1},"max_completion_tokens":7"#,
+        r#","max_completion_tokens":7"#,
+        &["logit_bias"],
+    ),
+    (Vendor::Groq, "m", None, r#","store":true"#, "", &["store"]),
+    // Mistral.
+    (Vendor::Mistral, "m", None, r#","max_completion_tokens":7,"seed":3"#, r#","max_tokens":7,"random_seed":3"#, &[]),
+    (Vendor::Mistral, "m", None, r#","stream":true,"stream_options":{"include_usage":true}"#, r#","stream":true"#, &[]),
+    (Vendor::Mistral, "m", None, r#","user":"u","metadata":{"a":"b"},"store":null"#, "", &["metadata", "user"]),
+    (Vendor::Mistral, "m", None, r#","reasoning_effort":"low""#, r#","reasoning_effort":"high""#, &[]),
+    (Vendor::Mistral, "m", None, r#","reasoning_effort":"minimal""#, r#","reasoning_effort":"none""#, &[]),
+    (Vendor::Mistral, "m", Some(false), r#","reasoning_effort":"high""#, "", &["reasoning_effort"]),
+    (
+        Vendor::Mistral,
+        "m",
+        None,
+        r#","temperature":0.3,"tool_choice":"required""#,
+        r#","temperature":0.3,"tool_choice":"required""#,
+        &[],
+    ),
+    // xAI.
+    (
+        Vendor::Xai,
+        "grok-4.6",
+        Some(true),
+        r#","presence_penalty":0,"frequency_penalty":0.1,"stop":"x""#,
+        "",
+        &["frequency_penalty", "stop"],
+    ),
+    (Vendor::Xai, "grok-4-fast", Some(true), r#","reasoning_effort":"high""#, "", &["reasoning_effort"]),
+    (Vendor::Xai, "grok-3-mini", Some(true), r#","reasoning_effort":"high""#, r#","reasoning_effort":"high""#, &[]),
+    (Vendor::Xai, "grok-3", Some(false), r#","stop":"x""#, r#","stop":"x""#, &[]),
+    // DeepSeek.
+    (Vendor::DeepSeek, "m", None, r#","max_completion_tokens":7"#, r#","max_tokens":7"#, &[]),
+    (
+        Vendor::DeepSeek,
+        "m",
+        None,
+        r#","tool_choice":"required""#,
+        r#","tool_choice":"required","thinking":{"type":"disabled"}"#,
+        &[],
+    ),
+    (
+        Vendor::DeepSeek,
+        "m",
+        None,
+        r#","tool_choice":{"type":"function","function":{"name":"f"}},"thinking":{"type":"enabled"},"reasoning_effort":"max""#,
+        r#","tool_choice":{"type":"function","function":{"name":"f"}},"thinking":{"type":"disabled"}"#,
+        &["thinking", "reasoning_effort"],
+    ),
+    (Vendor::DeepSeek, "m", None, r#","tool_choice":"auto""#, r#","tool_choice":"auto""#, &[]),
+    // Gemini.
+    (
+        Vendor::Gemini,
+        "m",
+        None,
+        r#","store":false,"metadata":{"a":"b"},"reasoning":{"effort":"minimal"}"#,
+        r#","reasoning_effort":"minimal""#,
+        &["metadata"],
+    ),
+    (
+        Vendor::Gemini,
+        "m",
+        None,
+        r#","frequency_penalty":0.5,"presence_penalty":0.5"#,
+        r#","presence_penalty":0.5"#,
+        &["frequency_penalty"],
+    ),
+    // The lenient ones.
+    (Vendor::Ollama, "m", None, r#","max_completion_tokens":7,"user":"u""#, r#","max_tokens":7,"user":"u""#, &[]),
+    (
+        Vendor::OpenRouter,
+        "m",
+        None,
+        r#","reasoning":{"effort":"low"},"top_k":3"#,
+        r#","reasoning":{"effort":"low"},"top_k":3"#,
+        &[],
+    ),
+    (
+        Vendor::Vllm,
+        "m",
+        None,
+        r#","top_k":3,"max_completion_tokens":7"#,
+        r#","top_k":3,"max_completion_tokens":7"#,
+        &[],
+    ),
+    (Vendor::Fireworks, "m", None, r#","top_k":3,"reasoning":{}"#, r#","top_k":3,"reasoning":{}"#, &[]),
+    (
+        Vendor::Other,
+        "m",
+        Some(true),
+        r#","thinking":{},"cache_control":{},"top_k":3"#,
+        r#","thinking":{},"cache_control":{},"top_k":3"#,
+        &[],
+    ),
+];
+
 #[test]
 fn fields_of_the_body() {
-    let think = Some(true);
-    let cases: [(Vendor, &str, Option<bool>, &str, &str, &[&str]); 40] = [
-        // OpenAI: the usual body passes.
-        (
-            Vendor::OpenAi,
-            "gpt-4o",
-            None,
-            r#","max_tokens":7,"temperature":0,"reasoning_effort":"low","seed":1"#,
-            r#","max_tokens":7,"temperature":0,"reasoning_effort":"low","seed":1"#,
-            &[],
-        ),
-        (Vendor::OpenAi, "gpt-5", think, r#","max_tokens":7"#, r#","max_completion_tokens":7"#, &[]),
-        (
-            Vendor::Azure,
-            "o3",
-            think,
-            r#","max_tokens":7,"max_completion_tokens":8"#,
-            r#","max_completion_tokens":8"#,
-            &[],
-        ),
-        (
-            Vendor::OpenAi,
-            "o4-mini",
-            think,
-            r#","temperature":0.5,"top_p":1,"stop":["x"],"presence_penalty":0"#,
-            "",
-            &["temperature", "stop"],
-        ),
-        (Vendor::OpenAi, "o4-mini", think, r#","temperature":1.0"#, "", &[]),
-        (Vendor::OpenAi, "o1", think, r#","parallel_tool_calls":true"#, "", &["parallel_tool_calls"]),
-        (Vendor::OpenAi, "gpt-5.2", think, r#","temperature":0.5"#, r#","temperature":0.5"#, &[]),
-        (
-            Vendor::OpenAi,
-            "gpt-5.2",
-            think,
-            r#","temperature":0.5,"reasoning_effort":"low""#,
-            r#","reasoning_effort":"low""#,
-            &["temperature"],
-        ),
-        (Vendor::OpenAi, "gpt-5-chat-latest", Some(false), r#","temperature":0.5"#, r#","temperature":0.5"#, &[]),
-        (
-            Vendor::OpenAi,
-            "gpt-4o",
-            None,
-            r#","n":2,"logprobs":true,"top_logprobs":2"#,
-            r#","n":2,"logprobs":true,"top_logprobs":2"#,
-            &[],
-        ),
-        // Other vendors' ways to ask for thought.
-        (Vendor::OpenAi, "gpt-5", think, r#","reasoning":{"effort":"xhigh"}"#, r#","reasoning_effort":"high""#, &[]),
-        (
-            Vendor::OpenAi,
-            "gpt-5",
-            think,
-            r#","thinking":{"type":"enabled","budget_tokens":2000}"#,
-            r#","reasoning_effort":"low""#,
-            &[],
-        ),
-        (
-            Vendor::OpenAi,
-            "gpt-5",
-            think,
-            r#","reasoning":{"effort":"high"},"reasoning_effort":"low""#,
-            r#","reasoning_effort":"low""#,
-            &["reasoning"],
-        ),
-        (
-            Vendor::OpenAi,
-            "gpt-4o",
-            Some(false),
-            r#","thinking":{"type":"enabled","budget_tokens":2000}"#,
-            "",
-            &["thinking"],
-        ),
-        (Vendor::OpenAi, "gpt-4o", None, r#","thinking":{"type":"disabled"}"#, "", &[]),
-        (
-            Vendor::OpenAi,
-            "gpt-4o",
-            None,
-            r#","thinking":{"type":"adaptive"},"top_k":3,"cache_control":{"type":"ephemeral"}"#,
-            "",
-            &["thinking", "top_k", "cache_control"],
-        ),
-        // Groq.
-        (
-            Vendor::Groq,
-            "m",
-            None,
-            r#","store":false,"logit_bias":{"1":1},"max_completion_tokens":7"#,
-            r#","max_completion_tokens":7"#,
-            &["logit_bias"],
-        ),
-        (Vendor::Groq, "m", None, r#","store":true"#, "", &["store"]),
-        // Mistral.
-        (
-            Vendor::Mistral,
-            "m",
-            None,
-            r#","max_completion_tokens":7,"seed":3"#,
-            r#","max_tokens":7,"random_seed":3"#,
-            &[],
-        ),
-        (
-            Vendor::Mistral,
-            "m",
-            None,
-            r#","stream":true,"stream_options":{"include_usage":true}"#,
-            r#","stream":true"#,
-            &[],
-        ),
-        (Vendor::Mistral, "m", None, r#","user":"u","metadata":{"a":"b"},"store":null"#, "", &["metadata", "user"]),
-        (Vendor::Mistral, "m", None, r#","reasoning_effort":"low""#, r#","reasoning_effort":"high""#, &[]),
-        (Vendor::Mistral, "m", None, r#","reasoning_effort":"minimal""#, r#","reasoning_effort":"none""#, &[]),
-        (Vendor::Mistral, "m", Some(false), r#","reasoning_effort":"high""#, "", &["reasoning_effort"]),
-        (
-            Vendor::Mistral,
-            "m",
-            None,
-            r#","temperature":0.3,"tool_choice":"required""#,
-            r#","temperature":0.3,"tool_choice":"required""#,
-            &[],
-        ),
-        // xAI.
-        (
-            Vendor::Xai,
-            "grok-4.6",
-            think,
-            r#","presence_penalty":0,"frequency_penalty":0.1,"stop":"x""#,
-            "",
-            &["frequency_penalty", "stop"],
-        ),
-        (Vendor::Xai, "grok-4-fast", think, r#","reasoning_effort":"high""#, "", &["reasoning_effort"]),
-        (Vendor::Xai, "grok-3-mini", think, r#","reasoning_effort":"high""#, r#","reasoning_effort":"high""#, &[]),
-        (Vendor::Xai, "grok-3", Some(false), r#","stop":"x""#, r#","stop":"x""#, &[]),
-        // DeepSeek.
-        (Vendor::DeepSeek, "m", None, r#","max_completion_tokens":7"#, r#","max_tokens":7"#, &[]),
-        (
-            Vendor::DeepSeek,
-            "m",
-            None,
-            r#","tool_choice":"required""#,
-            r#","tool_choice":"required","thinking":{"type":"disabled"}"#,
-            &[],
-        ),
-        (
-            Vendor::DeepSeek,
-            "m",
-            None,
-            r#","tool_choice":{"type":"function","function":{"name":"f"}},"thinking":{"type":"enabled"},"reasoning_effort":"max""#,
-            r#","tool_choice":{"type":"function","function":{"name":"f"}},"thinking":{"type":"disabled"}"#,
-            &["thinking", "reasoning_effort"],
-        ),
-        (Vendor::DeepSeek, "m", None, r#","tool_choice":"auto""#, r#","tool_choice":"auto""#, &[]),
-        // Gemini.
-        (
-            Vendor::Gemini,
-            "m",
-            None,
-            r#","store":false,"metadata":{"a":"b"},"reasoning":{"effort":"minimal"}"#,
-            r#","reasoning_effort":"minimal""#,
-            &["metadata"],
-        ),
-        (
-            Vendor::Gemini,
-            "m",
-            None,
-            r#","frequency_penalty":0.5,"presence_penalty":0.5"#,
-            r#","presence_penalty":0.5"#,
-            &["frequency_penalty"],
-        ),
-        // The lenient ones.
-        (Vendor::Ollama, "m", None, r#","max_completion_tokens":7,"user":"u""#, r#","max_tokens":7,"user":"u""#, &[]),
-        (
-            Vendor::OpenRouter,
-            "m",
-            None,
-            r#","reasoning":{"effort":"low"},"top_k":3"#,
-            r#","reasoning":{"effort":"low"},"top_k":3"#,
-            &[],
-        ),
-        (
-            Vendor::Vllm,
-            "m",
-            None,
-            r#","top_k":3,"max_completion_tokens":7"#,
-            r#","top_k":3,"max_completion_tokens":7"#,
-            &[],
-        ),
-        (Vendor::Fireworks, "m", None, r#","top_k":3,"reasoning":{}"#, r#","top_k":3,"reasoning":{}"#, &[]),
-        (
-            Vendor::Other,
-            "m",
-            think,
-            r#","thinking":{},"cache_control":{},"top_k":3"#,
-            r#","thinking":{},"cache_control":{},"top_k":3"#,
-            &[],
-        ),
-    ];
-    for (vendor, model, reasoning, before, behind, lost) in cases {
+    for (vendor, model, reasoning, before, behind, lost) in FIELDS.iter().copied() {
         let (fields, dropped) = fields(vendor, model, reasoning, before);
         assert_eq!(
             (fields.as_str(), dropped),
@@ -237,148 +227,6 @@ fn fields_of_the_body() {
             "{vendor:?} {model}: {before}"
         );
     }
-}
-
-/// A message before and behind.
-fn message(vendor: Vendor, model: &str, before: &str) -> (String, Vec<String>) {
-    let around = |message: &str| format!(r#"{{"messages":[{message}],"tools":[{{"type":"function"}}]}}"#);
-    let (body, dropped) = amended(&around(before), vendor, model, None);
-    let message =
-        body.strip_prefix(r#"{"messages":["#).and_then(|rest| rest.strip_suffix(r#"],"tools":[{"type":"function"}]}"#));
-    (message.unwrap_or_else(|| panic!("{body}")).to_owned(), dropped)
-}
-
-#[test]
-fn what_another_vendor_left_in_a_message() {
-    let claude = r#"{"role":"assistant","content":"x","reasoning_content":"a","reasoning_details":[{}],"thinking_blocks":[{}],"x":1.50}"#;
-    let left = ["messages.reasoning_content", "messages.reasoning_details", "messages.thinking_blocks"];
-    for vendor in [Vendor::OpenAi, Vendor::Azure, Vendor::Groq, Vendor::Mistral, Vendor::Gemini] {
-        assert_eq!(
-            message(vendor, "m", claude),
-            (r#"{"role":"assistant","content":"x","x":1.50}"#.to_owned(), left.map(str::to_owned).to_vec()),
-            "{vendor:?}"
-        );
-    }
-    for vendor in [Vendor::OpenRouter, Vendor::DeepSeek, Vendor::Vllm, Vendor::Xai, Vendor::Other] {
-        assert_eq!(message(vendor, "m", claude), (claude.to_owned(), vec![]), "{vendor:?}");
-    }
-    let cases: [(Vendor, &str, &str, &[&str]); 12] = [
-        (
-            Vendor::Fireworks,
-            r#"{"role":"assistant","content":"x","reasoning_content":"a","thinking_blocks":[{}]}"#,
-            r#"{"role":"assistant","content":"x","reasoning_content":"a"}"#,
-            &["messages.thinking_blocks"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":[{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}]}"#,
-            r#"{"role":"user","content":[{"type":"text","text":"a"}]}"#,
-            &["cache_control"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":"a","cache_control":{"type":"ephemeral"}}"#,
-            r#"{"role":"user","content":"a"}"#,
-            &["cache_control"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            r#"{"role":"assistant","content":[{"type":"text","text":"a"}]}"#,
-            &["messages.content.thinking"],
-        ),
-        (
-            Vendor::Mistral,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            r#"{"role":"assistant","content":[{"type":"thinking","thinking":[]},{"type":"text","text":"a"}]}"#,
-            &[],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","extra_content":{"google":{}},"function":{"name":"f"}}]}"#,
-            r#"{"role":"assistant","content":null,"tool_calls":[{"id":"a","function":{"name":"f"}}]}"#,
-            &["messages.tool_calls.extra_content"],
-        ),
-        (
-            Vendor::OpenAi,
-            r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
-            r#"{"role":"user","content":"the word \"reasoning_content\"","name":"n"}"#,
-            &[],
-        ),
-        (
-            Vendor::Groq,
-            r#"{"role":"user","content":"a","name":"n"}"#,
-            r#"{"role":"user","content":"a"}"#,
-            &["messages.name"],
-        ),
-        (
-            Vendor::Groq,
-            r#"{"role":"assistant","content":"a","refusal":null,"annotations":[]}"#,
-            r#"{"role":"assistant","content":"a"}"#,
-            &[],
-        ),
-        (
-            Vendor::Mistral,
-            r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
-            r#"{"role":"tool","content":"a","name":"n","tool_call_id":"abcdefgh1"}"#,
-            &[],
-        ),
-        (Vendor::DeepSeek, r#"{"role":"developer","content":"a"}"#, r#"{"role":"system","content":"a"}"#, &[]),
-        (Vendor::OpenAi, r#"{"role":"developer","content":"a"}"#, r#"{"role":"developer","content":"a"}"#, &[]),
-    ];
-    for (vendor, before, behind, lost) in cases {
-        assert_eq!(
-            message(vendor, "m", before),
-            (behind.to_owned(), lost.iter().map(|name| (*name).to_owned()).collect()),
-            "{vendor:?}: {before}"
-        );
-    }
-    let (body, dropped) = amended(
-        r#"{"messages":[],"tools":[{"type":"function","cache_control":{"type":"ephemeral"},"function":{"name":"f","cache_control":{"type":"ephemeral"}}}]}"#,
-        Vendor::OpenAi,
-        "m",
-        None,
-    );
-    assert_eq!(
-        (body.as_str(), dropped),
-        (r#"{"messages":[],"tools":[{"type":"function","function":{"name":"f"}}]}"#, vec!["cache_control".to_owned()])
-    );
-}
-
-#[test]
-fn what_a_vendor_wants_of_calls() {
-    let call = |extra: &str| {
-        format!(
-            r#"{{"role":"assistant","content":null,"tool_calls":[{{"id":"call_1","type":"function","function":{{"name":"f","arguments":"{{}}"}}{extra}}}]"#
-        )
-    };
-    let without = format!("{}}}", call(""));
-    let signed = |sign: &str| {
-        format!("{}}}", call(&format!(r#","extra_content":{{"google":{{"thought_signature":"{sign}"}}}}"#)))
-    };
-    assert_eq!(message(Vendor::Gemini, "gemini-3-pro", &without).0, signed("skip_thought_signature_validator"));
-    assert_eq!(message(Vendor::Gemini, "gemini-2.5-pro", &without).0, without);
-    assert_eq!(message(Vendor::Gemini, "gemini-3-pro", &signed("s")).0, signed("s"));
-    let elsewhere = format!(
-        r#"{},"reasoning_details":[{{"type":"reasoning.encrypted","data":"s","id":"call_1","format":"google-gemini-v1"}}]}}"#,
-        call("")
-    );
-    assert_eq!(
-        message(Vendor::Gemini, "gemini-3-pro", &elsewhere),
-        (signed("s"), vec!["messages.reasoning_details".to_owned()])
-    );
-    assert_eq!(message(Vendor::DeepSeek, "m", &without).0, format!(r#"{},"reasoning_content":""}}"#, call("")));
-    let thought = format!(r#"{},"reasoning":"a"}}"#, call(""));
-    assert_eq!(
-        message(Vendor::DeepSeek, "m", &thought).0,
-        format!(r#"{},"reasoning":"a","reasoning_content":"a"}}"#, call(""))
-    );
-    let id = ids::fit("call_1", Rule::Mistral).into_owned();
-    let result = r#"{"role":"tool","tool_call_id":"call_1","content":"1"}"#;
-    let both = format!(r#"{without},{result},{{"role":"user","content":"x"}}"#);
-    let bridge = r#"{"role":"assistant","content":"OK."}"#;
-    let fitted = both.replace("call_1", &id).replace(r#"{"role":"user""#, &format!(r#"{bridge},{{"role":"user""#));
-    assert_eq!(message(Vendor::Mistral, "m", &both), (fitted, vec![]));
 }
 
 proptest::proptest! {

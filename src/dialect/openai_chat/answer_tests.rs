@@ -1,3 +1,5 @@
+//! Tests of [`answer`](super).
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of [`parse`](super).
+
 use super::*;
 use crate::dialect::canonical::{Cache, Effort, Format, Part, Role, Source, Text, Thinking, ToolChoice, Turn};
 

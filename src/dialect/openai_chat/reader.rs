@@ -253,17 +253,15 @@ impl Reader {
             self.plain = true;
             sink(Event::Thinking(text));
         }
-        let mut repeats = self.plain;
-        for list in [said.reasoning_details, said.thinking_blocks] {
-            wire::thoughts(list, &mut |thought| {
-                if matches!(thought, Thought::Signature(_)) {
-                    self.plain = false;
-                }
-                self.thought(thought, repeats, sink);
-            });
-            // LiteLLM's blocks repeat what OpenRouter's details said.
-            repeats |= said.reasoning_details.is_some();
-        }
+        // LiteLLM's blocks repeat what OpenRouter's details say.
+        let list = said.reasoning_details.or(said.thinking_blocks);
+        let repeats = self.plain;
+        wire::thoughts(list, &mut |thought| {
+            if matches!(thought, Thought::Signature(_)) {
+                self.plain = false;
+            }
+            self.thought(thought, repeats, sink);
+        });
     }
 
     /// One piece of a list. `repeats`: its text was said already.

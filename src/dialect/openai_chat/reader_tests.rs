@@ -1,3 +1,5 @@
+//! Tests of [`reader`](super).
+
 use super::*;
 
 fn frame() -> Frame {
@@ -141,81 +143,85 @@ fn thinking_in_every_spelling() {
     }
 }
 
+/// The deltas, and what they say.
+type Case = (&'static [&'static str], &'static [&'static str]);
+
+const CALLS: &[Case] = &[
+    // OpenAI: name first, then pieces, two at once.
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":""}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"arguments":"{}"}}]}"#,
+        ],
+        &["call0 a f", "input0 {\"x\"", "call1 b g", "input0 :1}", "input1 {}"],
+    ),
+    // xAI, Groq, Ollama: whole, in one chunk.
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
+    ),
+    // Without numbers, or all with the same one.
+    (
+        &[
+            r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
+        ],
+        &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
+    ),
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}"#,
+        ],
+        &["call0 a f", "input0 {}", "call1 b g", "input1 {", "input1 }"],
+    ),
+    // Gemini: no ids, all with one number, and a signature.
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
+        ],
+        &["call0 <0> f s", "input0 {}", "call1 <1> f", "input1 {\"x\":1}"],
+    ),
+    // OpenRouter's Gemini: the signature comes before.
+    (
+        &[
+            r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"s","format":"google-gemini-v1","id":"a"}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]}"#,
+        ],
+        &["call0 a f s"],
+    ),
+    // Id and name again in every piece.
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"}"}}]}"#,
+        ],
+        &["call0 a f", "input0 {", "input0 }"],
+    ),
+    // The name comes late; an object where a string belongs.
+    (
+        &[
+            r#"{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"{"}}]}"#,
+            r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"}"}}]}"#,
+            r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":{"x":1}}}]}"#,
+        ],
+        &["call0 a f", "input0 {", "input0 }", "call1 b g", "input1 {\"x\":1}"],
+    ),
+    // The old way.
+    (
+        &[r#"{"function_call":{"name":"f","arguments":""}}"#, r#"{"function_call":{"arguments":"{}"}}"#],
+        &["call0 <0> f", "input0 {}"],
+    ),
+];
+
 #[test]
 fn calls_in_every_shape() {
-    let cases: [(&[&str], &[&str]); 9] = [
-        // OpenAI: name first, then pieces, two at once.
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","type":"function","function":{"name":"f","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\""}}]}"#,
-                r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":""}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":":1}"}},{"index":1,"function":{"arguments":"{}"}}]}"#,
-            ],
-            &["call0 a f", "input0 {\"x\"", "call1 b g", "input0 :1}", "input1 {}"],
-        ),
-        // xAI, Groq, Ollama: whole, in one chunk.
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
-        ),
-        // Without numbers, or all with the same one.
-        (
-            &[
-                r#"{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}},{"id":"b","function":{"name":"g","arguments":"{}"}}]}"#,
-            ],
-            &["call0 a f", "input0 {}", "call1 b g", "input1 {}"],
-        ),
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"arguments":"}"}}]}"#,
-            ],
-            &["call0 a f", "input0 {}", "call1 b g", "input1 {", "input1 }"],
-        ),
-        // Gemini: no ids, all with one number, and a signature.
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#,
-            ],
-            &["call0 <0> f s", "input0 {}", "call1 <1> f", "input1 {\"x\":1}"],
-        ),
-        // OpenRouter's Gemini: the signature comes before.
-        (
-            &[
-                r#"{"reasoning_details":[{"type":"reasoning.encrypted","data":"s","format":"google-gemini-v1","id":"a"}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":""}}]}"#,
-            ],
-            &["call0 a f s"],
-        ),
-        // Id and name again in every piece.
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"}"}}]}"#,
-            ],
-            &["call0 a f", "input0 {", "input0 }"],
-        ),
-        // The name comes late; an object where a string belongs.
-        (
-            &[
-                r#"{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"{"}}]}"#,
-                r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":"}"}}]}"#,
-                r#"{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":{"x":1}}}]}"#,
-            ],
-            &["call0 a f", "input0 {", "input0 }", "call1 b g", "input1 {\"x\":1}"],
-        ),
-        // The old way.
-        (
-            &[r#"{"function_call":{"name":"f","arguments":""}}"#, r#"{"function_call":{"arguments":"{}"}}"#],
-            &["call0 <0> f", "input0 {}"],
-        ),
-    ];
-    for (said, expected) in cases {
+    for (said, expected) in CALLS.iter().copied() {
         let mint = |line: &str| line.replace("<0>", &ids::mint(7, 0)).replace("<1>", &ids::mint(7, 1));
         let mut expected: Vec<_> = expected.iter().map(|line| mint(line)).collect();
         expected.push("finish Tools".to_owned());

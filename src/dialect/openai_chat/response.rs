@@ -23,6 +23,17 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// The larger of both in each count.
+    #[must_use]
+    pub fn or_more(self, other: Self) -> Self {
+        Self {
+            prompt_tokens: self.prompt_tokens.max(other.prompt_tokens),
+            completion_tokens: self.completion_tokens.max(other.completion_tokens),
+        }
+    }
+}
+
 impl From<canonical::Usage> for Usage {
     fn from(usage: canonical::Usage) -> Self {
         Self { prompt_tokens: usage.input, completion_tokens: usage.output }

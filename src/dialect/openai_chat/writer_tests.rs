@@ -1,3 +1,5 @@
+//! Tests of [`writer`](super).
+
 use std::borrow::Cow;
 
 use bytes::Bytes;
@@ -153,7 +155,7 @@ fn text_chunks_are_alike() {
 
 /// An answer's events, in an order that readers give them.
 fn answers() -> impl Strategy<Value = Vec<Event<'static>>> {
-    let text = || "[ -~äö😀\\n\\r\\t\"\\\\]{1,12}".prop_map(|text| Cow::Owned(text));
+    let text = || "[ -~äö😀\\n\\r\\t\"\\\\]{1,12}".prop_map(Cow::Owned);
     let thought = (text(), proptest::option::of("[a-zA-Z0-9+/=]{1,20}")).prop_map(|(text, sign)| {
         let sign = sign.map(|sign| Event::Signature(sign.into()));
         std::iter::once(Event::Thinking(text)).chain(sign).collect::<Vec<_>>()

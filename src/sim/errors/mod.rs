@@ -46,7 +46,7 @@ pub(super) enum Trouble {
 }
 
 /// The names that a script may use in any dialect: the vendors' own codes, types and exceptions.
-const NAMES: [(&str, Trouble); 36] = {
+const NAMES: [(&str, Trouble); 37] = {
     use Trouble::*;
     [
         ("invalid_api_key", BadKey),
@@ -85,6 +85,7 @@ const NAMES: [(&str, Trouble); 36] = {
         ("overloaded_error", Overloaded),
         ("ModelErrorException", Model),
         ("ModelStreamErrorException", ModelStream),
+        ("ValidationException", Invalid),
     ]
 };
 

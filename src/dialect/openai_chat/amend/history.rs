@@ -195,3 +195,7 @@ impl History<'_, '_> {
         all
     }
 }
+
+#[cfg(test)]
+#[path = "history_tests.rs"]
+mod tests;

@@ -12,6 +12,7 @@ use super::content::{Content, Piece, Pieces, content};
 use crate::dialect::canonical::{Call, Cannot, Part, Profile, Rendered, Request, Role, ToolResult, Turn, ids};
 use crate::dialect::openai_chat::vendors::{self, Habits, Past};
 use crate::dialect::openai_chat::written::{Detail, Extra, WrittenCall, WrittenFunction};
+use crate::dialect::vendor::Vendor;
 
 /// What stands where a tool gave no text.
 const ELSEWHERE: &str = "The result is in the next message.";
@@ -189,7 +190,7 @@ fn joined(pieces: Vec<Piece<'_>>) -> Content<'_> {
 
 /// A call. Gemini wants a signature under the first one of a turn, if need be its stand-in.
 fn written<'a>(call: &'a Call, is_first: bool, pieces: &Pieces<'_, '_>) -> WrittenCall<'a> {
-    let gemini = pieces.profile.vendor == crate::dialect::vendor::Vendor::Gemini;
+    let gemini = pieces.profile.vendor == Vendor::Gemini;
     let stand_in = || vendors::unsigned(pieces.profile).filter(|_| is_first);
     let signature = call.signature.as_deref().filter(|_| gemini).or_else(stand_in);
     WrittenCall {

@@ -1,10 +1,11 @@
+//! Tests of [`messages`](super).
+
 use serde_json::{Value, json};
 
 use super::super::tests::{assistant, call, file, picture, png, render, result, talk, text, try_render, user};
 use super::*;
 use crate::dialect::canonical::{Source, Text};
 use crate::dialect::openai_chat::{parse, render as chat};
-use crate::dialect::vendor::Vendor;
 use crate::policy::capability::Abilities;
 
 const ALL: [Vendor; 15] = [
