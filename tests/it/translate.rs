@@ -15,15 +15,15 @@ mod own_requests;
 mod pairs;
 mod plain_asked;
 mod plain_said;
+mod requests;
 mod said;
 mod shape;
-mod requests;
 mod shape_messages;
 mod streams;
 mod switch;
 mod targets;
-mod traffic;
 mod through;
+mod traffic;
 
 use backstop::dialect::canonical::Frame;
 

@@ -180,12 +180,9 @@ fn owned(event: &Event<'_>) -> Event<'static> {
         Event::Thinking(text) => Event::Thinking(keep(text)),
         Event::Signature(text) => Event::Signature(keep(text)),
         Event::Redacted(data) => Event::Redacted(keep(data)),
-        Event::Call { index, id, name, signature } => Event::Call {
-            index: *index,
-            id: keep(id),
-            name: keep(name),
-            signature: signature.as_ref().map(keep),
-        },
+        Event::Call { index, id, name, signature } => {
+            Event::Call { index: *index, id: keep(id), name: keep(name), signature: signature.as_ref().map(keep) }
+        }
         Event::Input { index, json } => Event::Input { index: *index, json: keep(json) },
         Event::Finish { stop, sequence } => Event::Finish { stop: *stop, sequence: sequence.as_ref().map(keep) },
         Event::Usage(usage) => Event::Usage(*usage),
