@@ -23,7 +23,7 @@ use backstop::telemetry::Names;
 
 mod readme;
 
-const DOCUMENTS: [&str; 9] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -33,6 +33,7 @@ const DOCUMENTS: [&str; 9] = [
     "docs/status.md",
     "docs/clients.md",
     "docs/comparison.md",
+    "docs/translation.md",
 ];
 
 /// Files that a document names because they are not there yet.

@@ -45,4 +45,5 @@ mod sim_streams;
 mod sim_vendors;
 mod support;
 mod tidy;
+mod translate;
 mod wire;

@@ -6,6 +6,7 @@
 //! Refuses to know sockets.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends by panicking")]
+#![allow(clippy::print_stdout, clippy::disallowed_methods, reason = "it says how much was there, and where it looked")]
 
 mod answers;
 mod asked;
@@ -15,15 +16,15 @@ mod own_requests;
 mod pairs;
 mod plain_asked;
 mod plain_said;
+mod requests;
 mod said;
 mod shape;
-mod requests;
 mod shape_messages;
 mod streams;
 mod switch;
 mod targets;
-mod traffic;
 mod through;
+mod traffic;
 
 use backstop::dialect::canonical::Frame;
 

@@ -15,6 +15,7 @@ import typing
 # LiteLLM otherwise asks GitHub for its price list when it is imported.
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
+import anthropic
 import langchain_core.messages
 import langchain_core.tools
 import langchain_openai
@@ -144,6 +145,43 @@ def openai_python(base: str, ask: Ask, out: Outcome) -> None:
         _messages(lambda **more: client.chat.completions.create(model=ask.model, **more), ask, out)
 
 
+# Anthropic's words for a reason to stop, in common ones.
+STOPS = {"end_turn": "stop", "tool_use": "tool_calls"}
+
+
+def anthropic_python(base: str, ask: Ask, out: Outcome) -> None:
+    options = {} if ask.retries is None else {"max_retries": ask.retries}
+    # It appends `/v1` itself.
+    address = {"base_url": base.removesuffix("/v1"), "api_key": ask.key, "timeout": ask.timeout}
+    function = TOOL["function"]
+    tool = {"name": function["name"], "description": function["description"], "input_schema": function["parameters"]}
+    asked = {"model": ask.model, "max_tokens": 256, "messages": HELLO}
+    if ask.task in ("tool", "tool stream", "round trip"):
+        asked["tools"] = [tool]
+    with anthropic.Anthropic(**address, **options) as client:
+        if ask.task == "schema":
+            answer = client.messages.parse(output_format=Weather, **asked)
+            out.heard(None, STOPS[answer.stop_reason])
+            out.parsed = answer.parsed_output.model_dump()
+            return
+        if ask.task in ("stream", "tool stream"):
+            with client.messages.stream(**asked) as stream:
+                for text in stream.text_stream:
+                    out.heard(text, None)
+                answer = stream.get_final_message()
+        else:
+            answer = client.messages.create(**asked)
+        calls = [block for block in answer.content if block.type == "tool_use"]
+        out.calls += [(call.name, call.input) for call in calls]
+        if ask.task == "round trip":
+            result = {"type": "tool_result", "tool_use_id": calls[0].id, "content": RESULT}
+            more = [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
+            answer = client.messages.create(**asked | {"messages": [*HELLO, *more]})
+        if ask.task in ("chat", "tool", "round trip"):
+            out.pieces += [block.text for block in answer.content if block.type == "text"]
+        out.heard(None, STOPS[answer.stop_reason])
+
+
 def litellm_sdk(base: str, ask: Ask, out: Outcome) -> None:
     options = {} if ask.retries is None else {"max_retries": ask.retries}
 
@@ -249,6 +287,7 @@ class Node:
 
 PYTHON = {
     "openai python": openai_python,
+    "anthropic python": anthropic_python,
     "litellm": litellm_sdk,
     "langchain": langchain,
     "llama-index": llama_index_like,

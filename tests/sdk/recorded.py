@@ -1,4 +1,5 @@
-"""The recorded exchanges, for replaying them: the directory in BACKSTOP_FIXTURES, else ../shared/fixtures.
+"""The recorded exchanges, for replaying them: the directory in BACKSTOP_FIXTURES, else ../shared/fixtures. Beside them the
+requests that are written here.
 
 Where they are not laid out, tests that need them are skipped and say so; with CI=true they fail.
 """
@@ -83,3 +84,13 @@ def these(chosen: list[Exchange]) -> list:
 def params(*apis: str, **which) -> list:
     """The same over those of these APIs that match."""
     return these([one for one in exchanges() if one.api in apis and all(getattr(one, k) == v for k, v in which.items())])
+
+
+def requests(*wires: str) -> list:
+    """A `parametrize` over requests, as wire and body: those written here, and the recorded ones that were answered."""
+    cases = json.loads((ROOT / "tests" / "fixtures" / "translate" / "requests.json").read_text())
+    found = [pytest.param(case["wire"], case["body"], id=case["name"]) for case in cases if case["wire"] in wires]
+    for exchange in exchanges():
+        if exchange.api in wires and exchange.status == 200 and exchange.request:
+            found.append(pytest.param(exchange.api, json.loads(exchange.request), id=exchange.id))
+    return found

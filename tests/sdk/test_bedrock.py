@@ -22,7 +22,7 @@ import pytest
 import recorded
 from awsframes import event
 from conftest import CHUNKS, said
-from processes import ROOT, Backstop
+from processes import Backstop
 from upstream import Answer, Asked, Upstream
 
 SERVICE = botocore.session.get_session().get_service_model("bedrock-runtime")
@@ -142,21 +142,11 @@ def judge(asked: Asked) -> dict:
     return params
 
 
-def corpus():
-    """Chat and Messages requests: those written here, and the recorded ones that were answered."""
-    text = (ROOT / "tests" / "fixtures" / "translate" / "requests.json").read_text()
-    for case in json.loads(text):
-        yield pytest.param(case["wire"], case["body"], id=case["name"])
-    for exchange in recorded.exchanges():
-        if exchange.api in ("chat", "messages") and exchange.status == 200 and exchange.request:
-            yield pytest.param(exchange.api, json.loads(exchange.request), id=exchange.id)
-
-
 PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("wire, body", list(corpus()))
+@pytest.mark.parametrize("wire, body", recorded.requests("chat", "messages"))
 def test_a_request_is_one_that_bedrock_takes(gateway, upstream, model, wire, body):
     before = len(upstream.asked)
     status, said = post(gateway, PATHS[wire], body | {"model": f"bedrock/{model}"})

@@ -192,7 +192,8 @@ class TestAnthropic:
     def test_message(self, anthropic_client, level):
         raw = anthropic_client.messages.with_raw_response.create(
             model="default",
-            max_tokens=100,
+            # What agents ask for, and more than most of these models give.
+            max_tokens=32_000,
             system=SYSTEM,
             messages=HELLO,
             stop_sequences=["END"],

@@ -56,6 +56,7 @@ OPENAI = {
 }
 EXCEPTIONS = {
     "openai python": OPENAI,
+    "anthropic python": OPENAI | {503: "ServiceUnavailableError", 504: "GatewayTimeoutError"},
     "openai node": OPENAI,
     "llama-index": OPENAI,
     "litellm": OPENAI | {502: "BadGatewayError", 503: "ServiceUnavailableError", 504: "Timeout"},
@@ -74,6 +75,7 @@ EXCEPTIONS = {
 # What a client raises when a stream breaks after content, and when its own time is up: plain, stream.
 BROKEN = {
     "openai python": "APIError",
+    "anthropic python": "APIStatusError",
     "openai node": "APIError",
     "llama-index": "APIError",
     "litellm": "MidStreamFallbackError",
@@ -82,6 +84,7 @@ BROKEN = {
 }
 GIVEN_UP = {
     "openai python": ("APITimeoutError", "APITimeoutError"),
+    "anthropic python": ("APITimeoutError", "APITimeoutError"),
     "openai node": ("APIConnectionTimeoutError", "APIConnectionTimeoutError"),
     "llama-index": ("APITimeoutError", "APITimeoutError"),
     "litellm": ("Timeout", "Timeout"),
@@ -91,7 +94,7 @@ GIVEN_UP = {
 }
 
 # Requests that a client sends by itself when every key is refused: one where `x-should-retry: false` is heard.
-ASKED = {"openai python": 1, "openai node": 1, "litellm": 1, "langchain": 1, "llama-index": 3, "vercel ai": 3}
+ASKED = {"openai python": 1, "anthropic python": 1, "openai node": 1, "litellm": 1, "langchain": 1, "llama-index": 3, "vercel ai": 3}
 
 SHORT = {"response_timeout": "300ms", "first_content": "300ms", "stall": "300ms"}
 

@@ -19,6 +19,7 @@ ADDRESS = "http://127.0.0.1:8080"
 # The document's name of a client -> the tests'.
 NAMES = {
     "openai (Python)": "openai python",
+    "anthropic (Python)": "anthropic python",
     "openai (Node)": "openai node",
     "LiteLLM": "litellm",
     "LangChain": "langchain",
@@ -38,7 +39,7 @@ ARGUMENTS = re.compile(r'"?(base_url|baseURL|api_base|api_key|apiKey)"?[=:] ?"[^
 
 def run(language: str, code: str, variables: dict[str, str]) -> str:
     """What a snippet prints, in an environment that knows no key and no address but these."""
-    hidden = ("OPENAI_", "LITELLM_", "AI_", "BACKSTOP_")
+    hidden = ("OPENAI_", "ANTHROPIC_", "LITELLM_", "AI_", "BACKSTOP_")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
     environment |= {"LITELLM_LOCAL_MODEL_COST_MAP": "True", **variables}
     command = {
@@ -74,7 +75,9 @@ def test_variables_alone_lead_to_the_gateway(heading, start_gateway):
     code = ARGUMENTS.sub("", code)
     assert ADDRESS not in code and "client-key" not in code
     address, key = TABLE[heading][3].replace("`", "").split(", ")
-    printed = run(language, code, {address: f"{gateway.url}/v1", key: CLIENT_KEY})
+    # Anthropic's SDK appends `/v1` itself.
+    url = gateway.url if address.startswith("ANTHROPIC_") else f"{gateway.url}/v1"
+    printed = run(language, code, {address: url, key: CLIENT_KEY})
     assert printed.strip() == text_of("one", "gpt-4o", "one-a")
 
 

@@ -19,13 +19,14 @@ use crate::dialect::canonical::{Amended, Profile};
 use crate::dialect::members::Members;
 
 static SIGNATURE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"signature\""));
+static MAX_TOKENS: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"max_tokens\""));
 static TOOL_USE_ID: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"tool_use_id\""));
 
-/// The body for a target, if it must change: foreign thinking goes, and with it what cannot be without. The usual body costs two
-/// passes of a byte finder.
+/// The body for a target, if it must change: foreign thinking goes, and with it what cannot be without; an answer longer than
+/// the model gives becomes the longest that it gives. The usual body costs three passes of a byte finder.
 #[must_use]
 pub fn amend(body: &Bytes, profile: &Profile<'_>) -> Option<Amended> {
-    if !is_suspicious(body) {
+    if !is_suspicious(body) && !asks_for_more(body, profile) {
         return None;
     }
     let mut request = Members::read(std::str::from_utf8(body).ok()?)?;
@@ -39,12 +40,17 @@ pub fn amend(body: &Bytes, profile: &Profile<'_>) -> Option<Amended> {
     let claude = Claude::of(profile.model).unwrap_or(Claude::CLASSIC);
     let lacks = history.last_calls && !history.last_begins_with_thinking && !claude.thinks_unasked();
     let stops_thinking = lacks && thinks(request.get("thinking"));
-    if !history.changed && !stops_thinking {
+    let longest = shortened(&request, profile);
+    if !history.changed && !stops_thinking && longest.is_none() {
         return None;
     }
     let messages = serde_json::value::to_raw_value(&messages).ok()?;
     if history.changed {
         request.set("messages", &messages);
+    }
+    if let Some(longest) = longest {
+        request.set("max_tokens", &longest);
+        dropped.push("max_tokens".into());
     }
     if stops_thinking {
         request.remove("thinking");
@@ -54,6 +60,30 @@ pub fn amend(body: &Bytes, profile: &Profile<'_>) -> Option<Amended> {
         }
     }
     Some(Amended { body: Bytes::from(request.write()), dropped })
+}
+
+/// Whether there may be a `max_tokens` above what the model gives.
+fn asks_for_more(body: &[u8], profile: &Profile<'_>) -> bool {
+    let Some(most) = profile.abilities.max_output else { return false };
+    let more = |at: usize| {
+        let rest = body[at + MAX_TOKENS.needle().len()..].trim_ascii_start();
+        let digits = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start).unwrap_or_default();
+        let digits = digits.split(|byte| !byte.is_ascii_digit()).next().unwrap_or_default();
+        std::str::from_utf8(digits).ok().and_then(|text| text.parse::<u64>().ok()).is_some_and(|asked| asked > most)
+    };
+    MAX_TOKENS.find_iter(body).any(more)
+}
+
+/// What the model gives, if more is asked. A budget for thinking that would not fit is the client's to change.
+fn shortened(request: &Members<'_>, profile: &Profile<'_>) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Thinking {
+        budget_tokens: u64,
+    }
+    let most = profile.abilities.max_output?;
+    let asked: u64 = request.get("max_tokens")?.get().parse().ok()?;
+    let thinking = request.get("thinking").and_then(|raw| serde_json::from_str::<Thinking>(raw.get()).ok());
+    (asked > most && thinking.is_none_or(|thinking| thinking.budget_tokens < most)).then_some(most)
 }
 
 /// Whether there may be thinking that Claude did not sign, or a call that it did not make.

@@ -36,8 +36,6 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     metadata: Option<&'a RawValue>,
     #[serde(borrow, default)]
-    max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
     system: Option<&'a RawValue>,
     #[serde(borrow, default)]
     messages: Option<&'a RawValue>,
@@ -103,7 +101,8 @@ fn needs(fields: &Fields<'_>) -> Needs {
         tools: fields.tools.is_some_and(is_full_list),
         json_schema: [format, fields.output_format].into_iter().flatten().any(asks_for_schema),
         context_tokens: if vision || opaque { 0 } else { bytes / BYTES_PER_TOKEN },
-        max_output_tokens: fields.max_tokens.and_then(|raw| raw.get().parse().ok()),
+        // It has to be there, so it is a bound and no wish (`Profile::max_tokens`).
+        max_output_tokens: None,
         ..Needs::default()
     }
 }

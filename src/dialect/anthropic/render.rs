@@ -30,7 +30,8 @@ pub fn request(request: &Request, profile: &Profile<'_>) -> Result<Rendered, Can
         rendered.drop(name.clone());
     }
     let claude = Claude::of(profile.model).unwrap_or(Claude::CLASSIC);
-    let max_tokens = request.max_tokens.or(profile.abilities.max_output).unwrap_or(MAX_TOKENS);
+    let asked = profile.max_tokens(request, &mut rendered);
+    let max_tokens = asked.or(profile.abilities.max_output).unwrap_or(MAX_TOKENS);
     let (native, stand_in) = match &request.format {
         Some(Format::Schema { schema, .. }) if claude.follows_schemas() => (Some(&**schema), None),
         format => (None, format.as_ref()),

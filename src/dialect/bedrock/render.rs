@@ -28,7 +28,7 @@ pub fn request(request: &Request, profile: &Profile<'_>) -> Result<Rendered, Can
     let place = Place { profile, model, forced: offer.is_forced(), in_words };
     let mut body = Body { tool_config: offer.config, output_config: offer.output, ..Body::default() };
     body.additional_model_request_fields.tool_choice = offer.one_call;
-    body.inference_config.max_tokens = request.max_tokens;
+    body.inference_config.max_tokens = profile.max_tokens(request, &mut rendered);
     let thinks = think(request, place, &mut body, &mut rendered);
     sample(request, model, thinks, &mut body, &mut rendered);
     body.system = system(request, &mut marks, &mut rendered);

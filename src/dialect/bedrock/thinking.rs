@@ -113,7 +113,7 @@ fn ask(request: &Request, place: Place<'_>, claude: Claude, body: &mut Body<'_>)
         }
     };
     let wanted = budget.or(request.effort.unwrap_or(Effort::High).budget()).unwrap_or(LEAST_BUDGET).max(LEAST_BUDGET);
-    let limit = request.max_tokens.or(place.profile.abilities.max_output);
+    let limit = body.inference_config.max_tokens.or(place.profile.abilities.max_output);
     let room = limit.unwrap_or_else(|| wanted.saturating_add(ROOM));
     // Who names tokens knows what is left of them. Of others a quarter at least is for the answer.
     let exact = budget.is_some() || limit.is_none();

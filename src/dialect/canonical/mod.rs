@@ -13,6 +13,20 @@ pub use request::{
     Text, Thinking, Tool, ToolChoice, ToolResult, Turn,
 };
 
+impl Profile<'_> {
+    /// The longest answer that is asked of this target. Messages demands a number, so one that is larger than what a model
+    /// gives is a bound and no wish: who falls back along a chain is not kept from a model by it.
+    #[must_use]
+    pub fn max_tokens(&self, request: &Request, rendered: &mut Rendered) -> Option<u64> {
+        let (asked, most) = (request.max_tokens, self.abilities.max_output);
+        let (Some(tokens), Some(most)) = (asked, most) else { return asked };
+        if tokens > most {
+            rendered.drop("max_tokens");
+        }
+        Some(tokens.min(most))
+    }
+}
+
 /// What every rendered answer says of itself, whoever gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {

@@ -304,10 +304,11 @@ fn length_and_sampling<'a>(
     options: &mut Options<'a>,
     rendered: &mut Rendered,
 ) {
+    let longest = profile.max_tokens(request, rendered);
     if habits.limit == "max_tokens" {
-        options.max_tokens = request.max_tokens;
+        options.max_tokens = longest;
     } else {
-        options.max_completion_tokens = request.max_tokens;
+        options.max_completion_tokens = longest;
     }
     let refused = vendors::by_model(profile, options.reasoning_effort);
     let mut take = |name: &str, shown: &'static str, is_there: bool| {

@@ -41,8 +41,15 @@ pub(super) enum Piece {
     Document(Place, Option<String>),
     Audio,
     Call(Called),
-    Result { id: String, parts: Vec<Piece>, error: bool },
-    Thinking { text: String, signature: Option<String> },
+    Result {
+        id: String,
+        parts: Vec<Piece>,
+        error: bool,
+    },
+    Thinking {
+        text: String,
+        signature: Option<String>,
+    },
     Redacted(String),
 }
 

@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use backstop::dialect::canonical::Cannot;
+use backstop::dialect::anthropic;
+use backstop::dialect::canonical::{Cannot, Profile};
+use backstop::policy::capability::Abilities;
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::targets::{self, Target};
-use super::{Wire, requests};
+use super::{Wire, plain_asked, requests};
 
 const REQUESTS: &str = include_str!("../../fixtures/translate/requests.json");
 
@@ -74,4 +77,30 @@ fn what_cannot_be_carried_is_named() {
         let listed = if case["lost"].is_null() { json!({}) } else { case["lost"].clone() };
         assert_eq!(found, listed, "{} (left: what is named, right: what the fixture lists)", case["name"]);
     }
+}
+
+/// Anthropic's clients have to say a number, and agents say a large one: it keeps nobody from answering.
+#[test]
+fn an_answer_longer_than_a_model_gives_becomes_its_longest() {
+    let body = json!({ "model": "m", "max_tokens": 32_000, "messages": [{ "role": "user", "content": "Hello" }] });
+    let request = targets::parse(Wire::Messages, body.to_string().as_bytes()).unwrap();
+    let head = anthropic::head::read(body.to_string().as_bytes()).unwrap().needs;
+    assert_eq!(head.max_output_tokens, None, "no target is skipped for it");
+    let abilities = Abilities { max_output: Some(8_192), ..Abilities::default() };
+    for target in targets::ALL {
+        let profile = Profile { abilities: &abilities, ..target.profile() };
+        let (body, dropped) = if target.wire == Wire::Messages {
+            let amended = anthropic::amend::amend(&Bytes::from(body.to_string()), &profile).unwrap();
+            (amended.body.to_vec(), amended.dropped)
+        } else {
+            let rendered = target.render_as(&request, &profile).unwrap();
+            (rendered.body, rendered.dropped)
+        };
+        let written: Value = serde_json::from_slice(&body).unwrap();
+        let got = plain_asked::asked(target.wire, &written);
+        assert_eq!((got.max_tokens, dropped), (Some(8_192), vec!["max_tokens".into()]), "{}", target.model);
+    }
+    let enough = Abilities { max_output: Some(32_000), ..Abilities::default() };
+    let profile = Profile { abilities: &enough, ..targets::CLAUDE.profile() };
+    assert!(anthropic::amend::amend(&Bytes::from(body.to_string()), &profile).is_none());
 }

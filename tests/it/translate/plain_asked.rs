@@ -183,7 +183,7 @@ fn messages_part(block: &Value) -> Option<Piece> {
         "document" => {
             let name = block["title"].as_str().map(str::to_owned);
             Some(Piece::Document(source(&block["source"])?, name))
-        },
+        }
         "tool_use" => {
             let (id, name) = (text(&block["id"]), text(&block["name"]));
             Some(Piece::Call(Called { id, name, input: block["input"].clone() }))
@@ -213,7 +213,8 @@ fn source(source: &Value) -> Option<Place> {
 
 fn converse(request: &Value) -> Asked {
     let mut asked = Asked::default();
-    asked.system = list(&request["system"]).iter().filter_map(|part| part["text"].as_str()).map(str::to_owned).collect();
+    let system = list(&request["system"]).iter().filter_map(|part| part["text"].as_str());
+    asked.system.extend(system.map(str::to_owned));
     for message in list(&request["messages"]) {
         let who = if message["role"] == "assistant" { Who::Model } else { Who::User };
         asked.say(who, content(&message["content"], converse_part));

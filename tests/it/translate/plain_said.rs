@@ -120,7 +120,9 @@ fn chat_stream(events: &[Value]) -> Value {
             }
             for (name, more) in choice["delta"].as_object().into_iter().flatten() {
                 match (name.as_str(), more) {
-                    ("tool_calls", Value::Array(fragments)) => fragments.iter().for_each(|one| chat_call(&mut calls, one)),
+                    ("tool_calls", Value::Array(fragments)) => {
+                        fragments.iter().for_each(|one| chat_call(&mut calls, one))
+                    }
                     ("reasoning_details", Value::Array(more)) => details.extend(more.iter().cloned()),
                     ("content", Value::Array(parts)) => parts.iter().for_each(|part| chat_part(&mut message, part)),
                     ("content" | "refusal" | "reasoning" | "reasoning_content", Value::String(more)) => {
@@ -197,8 +199,7 @@ fn messages(answer: &Value) -> Said {
     };
     said.sequence = answer["stop_sequence"].as_str().map(str::to_owned);
     let usage = &answer["usage"];
-    let (read, written) =
-        (number(&usage["cache_read_input_tokens"]), number(&usage["cache_creation_input_tokens"]));
+    let (read, written) = (number(&usage["cache_read_input_tokens"]), number(&usage["cache_creation_input_tokens"]));
     said.usage = usage.is_object().then(|| Usage {
         input: number(&usage["input_tokens"]) + read + written,
         cache_read: read,

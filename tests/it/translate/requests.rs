@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use backstop::dialect::canonical::Cannot;
 use serde_json::Value;
 
+use super::Wire;
 use super::asked::{Asked, Piece};
 use super::plain_asked;
 use super::targets::{self, Target};
 use super::traffic::recorded;
-use super::Wire;
 
 /// What some targets cannot be asked: their models, why, and the requests.
 const CANNOT: &[(&[&str], &str, &[&str])] = &[
@@ -72,10 +72,9 @@ fn differ(expected: &Asked, got: &Asked) -> Option<String> {
 /// What is not as it was asked has to be told.
 fn excuse(expected: &mut Asked, got: &Asked, dropped: &[Cow<'static, str>]) {
     let told = |name: &str| dropped.iter().any(|known| known == name);
-    for (name, expected, got) in [
-        ("temperature", &mut expected.temperature, got.temperature),
-        ("top_p", &mut expected.top_p, got.top_p),
-    ] {
+    for (name, expected, got) in
+        [("temperature", &mut expected.temperature, got.temperature), ("top_p", &mut expected.top_p, got.top_p)]
+    {
         if told(name) {
             *expected = got;
         }

@@ -37,12 +37,8 @@ pub(super) fn input(text: &str) -> Value {
 impl Said {
     /// The meaning of a canonical answer.
     pub(super) fn of(answer: &Answer) -> Self {
-        let mut said = Self {
-            stop: answer.stop,
-            sequence: answer.stop_sequence.clone(),
-            usage: answer.usage,
-            ..Self::default()
-        };
+        let mut said =
+            Self { stop: answer.stop, sequence: answer.stop_sequence.clone(), usage: answer.usage, ..Self::default() };
         for part in &answer.parts {
             match part {
                 Part::Text(text) => said.text.push_str(&text.text),
@@ -52,11 +48,9 @@ impl Said {
                     said.signatures.extend(signature.clone());
                 }
                 Part::Redacted { data } => said.redacted.push(data.clone()),
-                Part::Call(call) => said.calls.push(Called {
-                    id: call.id.clone(),
-                    name: call.name.clone(),
-                    input: input(&call.input),
-                }),
+                Part::Call(call) => {
+                    said.calls.push(Called { id: call.id.clone(), name: call.name.clone(), input: input(&call.input) })
+                }
                 other @ (Part::Image(_) | Part::Document(_) | Part::Audio { .. } | Part::Result(_)) => {
                     panic!("no part of an answer: {other:?}")
                 }

@@ -59,7 +59,8 @@ fn events(stream: &[u8]) -> Result<Vec<Value>, String> {
     let Some(text) = text.strip_suffix("\n\n") else { return Err(format!("does not end with a frame: {text:?}")) };
     let event = |frame: &str| {
         let wrong = || format!("no frame of Messages: {frame:?}");
-        let (name, data) = frame.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: ")).ok_or_else(wrong)?;
+        let (name, data) =
+            frame.strip_prefix("event: ").and_then(|rest| rest.split_once("\ndata: ")).ok_or_else(wrong)?;
         let data: Value = serde_json::from_str(data).map_err(|error| format!("{error}: {frame}"))?;
         if data["type"] == name { Ok(data) } else { Err(wrong()) }
     };

@@ -36,7 +36,10 @@ struct Dice(u64);
 
 impl Dice {
     fn of(seed: &str) -> Self {
-        Self(seed.bytes().fold(0x9e37_79b9_7f4a_7c15, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+        Self(
+            seed.bytes()
+                .fold(0x9e37_79b9_7f4a_7c15, |state, byte| (state ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)),
+        )
     }
 
     fn below(&mut self, limit: usize) -> usize {

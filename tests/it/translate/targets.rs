@@ -9,8 +9,8 @@ use backstop::dialect::vendor::Vendor;
 use backstop::dialect::{anthropic, bedrock, openai_chat};
 use backstop::policy::capability::Abilities;
 
-use super::asked::{Asked, Choice, Offered, Piece, Place, Who};
 use super::Wire;
+use super::asked::{Asked, Choice, Offered, Piece, Place, Who};
 
 /// A model at a vendor.
 #[derive(Debug, Clone, Copy)]
@@ -59,11 +59,15 @@ impl Target {
     }
 
     pub(super) fn render(self, request: &Request) -> Result<Rendered, Cannot> {
-        let profile = self.profile();
+        self.render_as(request, &self.profile())
+    }
+
+    /// For somebody of whom more is known.
+    pub(super) fn render_as(self, request: &Request, profile: &Profile<'_>) -> Result<Rendered, Cannot> {
         match self.wire {
-            Wire::Chat => openai_chat::render::request(request, &profile),
-            Wire::Messages => anthropic::render::request(request, &profile),
-            Wire::Converse => bedrock::render::request(request, &profile),
+            Wire::Chat => openai_chat::render::request(request, profile),
+            Wire::Messages => anthropic::render::request(request, profile),
+            Wire::Converse => bedrock::render::request(request, profile),
         }
     }
 

@@ -170,24 +170,22 @@ pub(super) fn to_messages(events: &[Value]) -> Vec<Message> {
 
 /// The same event, kept.
 fn owned(event: &Event<'_>) -> Event<'static> {
-    fn keep(text: &Cow<'_, str>) -> Cow<'static, str> {
-        Cow::Owned(text.to_string())
+    fn keep(text: &str) -> Cow<'static, str> {
+        Cow::Owned(text.to_owned())
     }
+    let some = |text: &Option<Cow<'_, str>>| text.as_deref().map(keep);
     match event {
-        Event::Start { id, model } => Event::Start { id: id.as_ref().map(keep), model: model.as_ref().map(keep) },
+        Event::Start { id, model } => Event::Start { id: some(id), model: some(model) },
         Event::Text(text) => Event::Text(keep(text)),
         Event::Refusal(text) => Event::Refusal(keep(text)),
         Event::Thinking(text) => Event::Thinking(keep(text)),
         Event::Signature(text) => Event::Signature(keep(text)),
         Event::Redacted(data) => Event::Redacted(keep(data)),
-        Event::Call { index, id, name, signature } => Event::Call {
-            index: *index,
-            id: keep(id),
-            name: keep(name),
-            signature: signature.as_ref().map(keep),
-        },
+        Event::Call { index, id, name, signature } => {
+            Event::Call { index: *index, id: keep(id), name: keep(name), signature: some(signature) }
+        }
         Event::Input { index, json } => Event::Input { index: *index, json: keep(json) },
-        Event::Finish { stop, sequence } => Event::Finish { stop: *stop, sequence: sequence.as_ref().map(keep) },
+        Event::Finish { stop, sequence } => Event::Finish { stop: *stop, sequence: some(sequence) },
         Event::Usage(usage) => Event::Usage(*usage),
         Event::End => Event::End,
         Event::Error(words) => Event::Error(Cow::Owned(words.to_vec())),
