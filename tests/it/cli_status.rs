@@ -156,7 +156,7 @@ async fn the_table_is_grouped_by_chain_and_target() {
         "slot/m",
         "@key-1 | ready",
         "bedrock/m",
-        "@default | dialect not served",
+        "@default | no key",
         "",
         "second",
         "slot/m",

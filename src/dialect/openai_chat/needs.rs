@@ -142,8 +142,8 @@ impl<'de> Visitor<'de> for Parts {
         while let Some(part) = seq.next_element::<Part<'de>>()? {
             let kind = part.r#type.map_or("", RawValue::get);
             if matches!(kind, "\"image_url\"" | "\"input_image\"") {
-                let data = part.image_url.is_some_and(|url| DATA_URL.find(url.get().as_bytes()).is_some());
-                images = images.and(Images { any: true, by_address: !data });
+                let by_address = part.image_url.is_some_and(|url| DATA_URL.find(url.get().as_bytes()).is_none());
+                images = images.and(Images { any: true, by_address });
             }
         }
         Ok(Content(images))
