@@ -137,3 +137,7 @@ lint: ## Formatting and lints, warnings denied
 .PHONY: doc
 doc: ## Documentation of everything, warnings denied
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --workspace --document-private-items
+
+.PHONY: fuzz
+fuzz: ## Each fuzz target for a moment (FUZZ_SECONDS each, 2 by default); one: fuzz/run TARGET
+	$(call step,fuzz,CARGO=$(CARGO) fuzz/run)
