@@ -78,11 +78,7 @@ impl Desk {
         let Draft { name, site, mut raw, keys: written, unserved: why, .. } = draft;
         let place = &site.place;
         self.name_of_provider(place, &name);
-        let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
-        let dialect = match &raw.dialect {
-            Some(text) => self.choose(&place.at("dialect"), text, &dialects),
-            None => Some(site.known.map_or(Dialect::OpenAiChat, |known| known.dialect)),
-        };
+        let dialect = self.dialect(&site, raw.dialect.as_deref());
         let azure = self.azure(place, site.known, dialect, &mut raw);
         let region = raw.region.as_deref().map(|text| (place.at("region"), text));
         let usual = (dialect == Some(Dialect::Bedrock)).then(|| self.usual_region());
@@ -99,11 +95,8 @@ impl Desk {
         let headers = self.account(place, &site.headers, account);
         let models = self.allowed(&place.at("models"), raw.models);
         let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
-        // Own address, own rules: what answers there is only known by trying.
-        let usual = site.known.filter(|_| raw.base_url.is_none()).map(|known| known.family.endpoints());
         let dialect = dialect?;
-        let endpoints = raw.endpoints.as_deref().map(|names| self.endpoints(&place.at("endpoints"), names, dialect));
-        let endpoints = endpoints.or(only(dialect)).or(usual).unwrap_or_default();
+        let endpoints = self.endpoints(&site, raw.endpoints.as_deref(), raw.base_url.is_some(), dialect);
 
         let any_written = !written.is_empty();
         let quota_group = raw.quota_group;
@@ -123,16 +116,7 @@ impl Desk {
             keys.push(Key::none(common.headers, aws));
         }
         let off = raw.disabled.unwrap_or(false) || keys.iter().all(|key| key.disabled);
-        let unserved = match (off, why.is_none(), no_key) {
-            (true, ..) => Some(Unserved::Disabled),
-            (false, false, _) => Some(Unserved::Dialect),
-            (false, true, true) => Some(Unserved::NoKey),
-            (false, true, false) => None,
-        };
-        if unserved == Some(Unserved::Dialect) {
-            let why = why.unwrap_or_else(|| format!("{place}: this provider cannot be asked"));
-            self.warn(format!("{why}: its targets are skipped"));
-        }
+        let unserved = if off { Some(Unserved::Disabled) } else { self.unserved(why, no_key) };
         let base_url = base_url?;
         self.warn_of_plain_text(place, &base_url, &keys);
         if dialect == Dialect::Anthropic && raw.base_url.is_some() {
@@ -260,7 +244,34 @@ impl Desk {
         self.choose(place, text, &KeyOrder::ALL.map(|order| (order.name(), order)))
     }
 
-    fn endpoints(&mut self, place: &Place, names: &[String], dialect: Dialect) -> Apis {
+    fn dialect(&mut self, site: &Site, written: Option<&str>) -> Option<Dialect> {
+        let dialects = Dialect::ALL.map(|dialect| (dialect.name(), dialect));
+        match written {
+            Some(text) => self.choose(&site.place.at("dialect"), text, &dialects),
+            None => Some(site.known.map_or(Dialect::OpenAiChat, |known| known.dialect)),
+        }
+    }
+
+    /// Why nobody can ask a provider that is not switched off.
+    fn unserved(&mut self, why: Option<String>, no_key: bool) -> Option<Unserved> {
+        if let Some(why) = why {
+            self.warn(format!("{why}: its targets are skipped"));
+            return Some(Unserved::Dialect);
+        }
+        no_key.then_some(Unserved::NoKey)
+    }
+
+    /// What it speaks: as written, all that its dialect has, or as its name says.
+    fn endpoints(&mut self, site: &Site, written: Option<&[String]>, own_address: bool, dialect: Dialect) -> Apis {
+        if let Some(names) = written {
+            return self.named_endpoints(&site.place.at("endpoints"), names, dialect);
+        }
+        // Own address, own rules: what answers there is only known by trying.
+        let usual = site.known.filter(|_| !own_address).map(|known| known.family.endpoints());
+        only(dialect).or(usual).unwrap_or_default()
+    }
+
+    fn named_endpoints(&mut self, place: &Place, names: &[String], dialect: Dialect) -> Apis {
         let choices = Api::ALL.map(|api| (api.name(), api));
         let chosen = names.iter().enumerate().filter_map(|(at, name)| self.choose(&place.item(at), name, &choices));
         let chosen: Vec<Api> = chosen.collect();

@@ -67,7 +67,17 @@ async fn anthropic_refuses_what_a_translation_gets_wrong() {
         assert_eq!((&answer["type"], &answer["error"]["type"]), (&json!("error"), &json!("invalid_request_error")));
         assert!(answer["error"]["message"].as_str().unwrap().contains(part), "{part}: {answer}");
     }
-    // Runs of one role are one turn, so results may come in several messages.
+}
+
+/// Runs of one role are one turn, so results may come in several messages.
+#[tokio::test]
+async fn anthropic_takes_results_in_several_messages_and_wants_a_version() {
+    let sim = sim_of("[]");
+    let user = |blocks: Value| json!({ "role": "user", "content": blocks });
+    let assistant = |blocks: Value| json!({ "role": "assistant", "content": blocks });
+    let call = |id: &str| json!({ "type": "tool_use", "id": id, "name": "t", "input": {} });
+    let result = |id: &str| json!({ "type": "tool_result", "tool_use_id": id, "content": "x" });
+    let hi = user(json!("hi"));
     let split =
         json!([hi, assistant(json!([call("a"), call("b")])), user(json!([result("a")])), user(json!([result("b")]))]);
     assert!(

@@ -138,7 +138,7 @@ fn how_streams_begin_and_end() {
     let said_usage = Event::Usage(Usage { input: 1, output: 2, ..Usage::default() });
     let cases: [(&[Message], &[Event<'_>]); 8] = [
         (&[], &[]),
-        (&[text.clone()], &[START, said_text.clone()]),
+        (std::slice::from_ref(&text), &[START, said_text.clone()]),
         (&[text.clone(), stop.clone()], &[START, said_text.clone(), finish(Stop::End), Event::End]),
         (
             &[text.clone(), stop.clone(), usage.clone(), text.clone(), stop.clone()],
@@ -151,7 +151,7 @@ fn how_streams_begin_and_end() {
         (&[stop.clone(), text.clone()], &[START, finish(Stop::End), Event::End]),
         (&[event("newEvent", "{}"), event("initial-response", "")], &[]),
         (
-            &[event("contentBlockDelta", "{"), text, event("messageStop", "[]"), stop],
+            &[event("contentBlockDelta", "{"), text.clone(), event("messageStop", "[]"), stop],
             &[Event::Malformed, START, said_text, Event::Malformed, finish(Stop::End), Event::End],
         ),
     ];

@@ -22,6 +22,9 @@ fn plain() -> Request {
     asked(vec![user(vec![text("go")])])
 }
 
+/// A model, what is wished, and what becomes of it: fields of the model's own, and what is dropped.
+type Case<'a> = (&'a str, Option<Thinking>, Option<Effort>, Value, &'a [&'a str]);
+
 #[test]
 fn wishes_become_what_the_model_knows() {
     use Effort::{High, Low, Max, Medium, Minimal, None as Never, XHigh};
@@ -29,7 +32,7 @@ fn wishes_become_what_the_model_knows() {
     let enabled = |tokens: u64| json!({"thinking": {"type": "enabled", "budget_tokens": tokens}});
     let adaptive = |word: &str| json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": word}});
     let newest = |word: &str| json!({"thinking": {"type": "adaptive", "display": "summarized"}, "output_config": {"effort": word}});
-    let cases: [(&str, Option<Thinking>, Option<Effort>, Value, &[&str]); 31] = [
+    let cases: [Case<'_>; 31] = [
         (SONNET, None, None, Value::Null, &[]),
         (SONNET, Some(Off), None, Value::Null, &[]),
         (SONNET, Some(Off), Some(High), Value::Null, &[]),

@@ -6,6 +6,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use super::*;
 use crate::telemetry::log::ours;
 
+/// All log lines of this thread.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 

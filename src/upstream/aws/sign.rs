@@ -111,59 +111,63 @@ mod tests {
         Some(found.1.to_str().unwrap().to_owned())
     }
 
-    /// Signatures that botocore 1.44.8 makes of the same requests (`SigV4Auth`, service name `bedrock`, the test key
-    /// of AWS's documents).
+    const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJ=";
+
+    struct Vector {
+        model: &'static str,
+        operation: &'static str,
+        region: &'static str,
+        host: &'static str,
+        body: &'static [&'static str],
+        token: Option<&'static str>,
+        signature: &'static str,
+    }
+
+    /// Signatures that botocore 1.44.8 makes of these requests (`SigV4Auth`, service name `bedrock`, the test key of AWS's
+    /// documents).
+    const VECTORS: [Vector; 4] = [
+        Vector {
+            model: "anthropic.claude-3-5-sonnet-20241022-v2:0",
+            operation: "converse",
+            region: "us-east-1",
+            host: "bedrock-runtime.us-east-1.amazonaws.com",
+            body: &["{\"messages\"", ":", "[]}"],
+            token: None,
+            signature: "313b724e6aba41b478aadb9b914c29a1c8bce95c08f6f2c702cb33de83698a58",
+        },
+        Vector {
+            model: "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            operation: "converse-stream",
+            region: "eu-west-1",
+            host: "bedrock-runtime.eu-west-1.amazonaws.com",
+            body: &["{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"h\u{e9}\"}]}]}"],
+            token: Some(TOKEN),
+            signature: "aab4d6a9d3418ce53bc81605f555d5ca8d1e70264b7d79cea718c3cb2f4fd1f7",
+        },
+        Vector {
+            model: "arn:aws:bedrock:us-east-1:123456789012:inference-profile/\
+                    us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            operation: "converse",
+            region: "us-east-1",
+            host: "127.0.0.1:4566",
+            body: &[],
+            token: None,
+            signature: "4972ee68d8171cdb268bf404d7b476175e6ce8f95bf55774698b723e2dff87e5",
+        },
+        Vector {
+            model: "my model+~1",
+            operation: "converse",
+            region: "ap-northeast-1",
+            host: "h.example",
+            body: &["{}"],
+            token: None,
+            signature: "fa077deabc393bbd969c256edabf6505b4d940e6281ab4b1282ecd53860cecb0",
+        },
+    ];
+
     #[test]
     fn a_signature_is_botocores() {
-        const TOKEN: &str = "IQoJb3JpZ2luX2VjEXAMPLETOKEN//////////wEaCXVzLWVhc3QtMSJ=";
-        struct Vector {
-            model: &'static str,
-            operation: &'static str,
-            region: &'static str,
-            host: &'static str,
-            body: &'static [&'static str],
-            token: Option<&'static str>,
-            signature: &'static str,
-        }
-        for vector in [
-            Vector {
-                model: "anthropic.claude-3-5-sonnet-20241022-v2:0",
-                operation: "converse",
-                region: "us-east-1",
-                host: "bedrock-runtime.us-east-1.amazonaws.com",
-                body: &["{\"messages\"", ":", "[]}"],
-                token: None,
-                signature: "313b724e6aba41b478aadb9b914c29a1c8bce95c08f6f2c702cb33de83698a58",
-            },
-            Vector {
-                model: "eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
-                operation: "converse-stream",
-                region: "eu-west-1",
-                host: "bedrock-runtime.eu-west-1.amazonaws.com",
-                body: &["{\"messages\":[{\"role\":\"user\",\"content\":[{\"text\":\"h\u{e9}\"}]}]}"],
-                token: Some(TOKEN),
-                signature: "aab4d6a9d3418ce53bc81605f555d5ca8d1e70264b7d79cea718c3cb2f4fd1f7",
-            },
-            Vector {
-                model: "arn:aws:bedrock:us-east-1:123456789012:inference-profile/\
-                        us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-                operation: "converse",
-                region: "us-east-1",
-                host: "127.0.0.1:4566",
-                body: &[],
-                token: None,
-                signature: "4972ee68d8171cdb268bf404d7b476175e6ce8f95bf55774698b723e2dff87e5",
-            },
-            Vector {
-                model: "my model+~1",
-                operation: "converse",
-                region: "ap-northeast-1",
-                host: "h.example",
-                body: &["{}"],
-                token: None,
-                signature: "fa077deabc393bbd969c256edabf6505b4d940e6281ab4b1282ecd53860cecb0",
-            },
-        ] {
+        for vector in VECTORS {
             let path = format!("/model/{}/{}", segment(vector.model), vector.operation);
             let body: Vec<_> = vector.body.iter().map(|slice| Bytes::from_static(slice.as_bytes())).collect();
             let headers = [("content-type", "application/json")];

@@ -271,6 +271,21 @@ async fn a_machine_has_its_role() {
     assert!(error.starts_with("no AWS credentials: AWS's default chain:") && error.contains("Environment"), "{error}");
 }
 
+/// Profiles of each kind; roles are assumed at `url`.
+fn profiles(url: &str) -> String {
+    let assume = |source: &str| format!("role_arn = arn:aws:iam::1:role/r\n{source}\nendpoint_url = {url}\n");
+    format!(
+        "[profile by-key]\n{}[profile by-container]\n{}[profile by-environment]\n{}\
+         [profile program]\ncredential_process = echo '{{\"Version\":1,\"AccessKeyId\":\"printed\",\"SecretAccessKey\":\"s\"}}'\n\
+         [profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n\
+         [sso-session s]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n\
+         [profile empty]\nregion = eu-west-1\n",
+        assume("source_profile = base"),
+        assume("credential_source = EcsContainer"),
+        assume("credential_source = Environment"),
+    )
+}
+
 #[tokio::test]
 async fn a_profile_is_keys_a_role_or_a_program() {
     let server = Server::start(|asked| {
@@ -292,18 +307,7 @@ async fn a_profile_is_keys_a_role_or_a_program() {
     let directory = tempfile::tempdir().unwrap();
     let aws = directory.path().join(".aws");
     std::fs::create_dir(&aws).unwrap();
-    let assume = |source: &str| format!("role_arn = arn:aws:iam::1:role/r\n{source}\nendpoint_url = {url}\n");
-    let config = format!(
-        "[profile by-key]\n{}[profile by-container]\n{}[profile by-environment]\n{}\
-         [profile program]\ncredential_process = echo '{{\"Version\":1,\"AccessKeyId\":\"printed\",\"SecretAccessKey\":\"s\"}}'\n\
-         [profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = r\n\
-         [sso-session s]\nsso_start_url = https://example.com\nsso_region = eu-west-1\n\
-         [profile empty]\nregion = eu-west-1\n",
-        assume("source_profile = base"),
-        assume("credential_source = EcsContainer"),
-        assume("credential_source = Environment"),
-    );
-    std::fs::write(aws.join("config"), config).unwrap();
+    std::fs::write(aws.join("config"), profiles(&url)).unwrap();
     let keys = |id: &str| {
         format!(
             "[default]\naws_access_key_id = {id}\naws_secret_access_key = s\n\
@@ -360,8 +364,6 @@ async fn a_web_identity_is_a_containers_role_too() {
     assert_eq!(id(&signer(AwsSource::Container, &variables)).await, "web");
     assert_eq!(id(&signer(AwsSource::Default, &variables)).await, "web");
 }
-
-/// All log lines of this thread.
 
 #[path = "log_tests.rs"]
 mod log;
