@@ -1,8 +1,8 @@
 //! What of a chat the vendors that speak it would refuse, changed where it stands: the rest of the body stays as the client
 //! wrote it, unknown fields included.
 //!
-//! Owns the fields of the body; [`history`] those of its messages. Which vendor refuses what is in
-//! [`vendors`](super::vendors). Asks byte finders first: the usual body is not parsed. Refuses to judge a request: what is
+//! Owns the fields of the body; `history` those of its messages. Which vendor refuses what is in
+//! `vendors`. Asks byte finders first: the usual body is not parsed. Refuses to judge a request: what is
 //! not known to be refused is the vendor's to judge, `n` and `logprobs` above all, without which the answer would not be
 //! the one that was asked for.
 
