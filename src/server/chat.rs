@@ -36,6 +36,8 @@ use crate::stream::relay::Relay;
 use crate::upstream::route::shows;
 use crate::upstream::{Answer, Delivery, Query, Reply};
 
+/// The vendor's own id of an answer, under the name that Anthropic's SDKs read.
+const ANTHROPIC_VENDOR_ID: HeaderName = HeaderName::from_static("request-id");
 /// What was asked and could not be carried.
 const DROPPED: HeaderName = HeaderName::from_static("x-backstop-dropped");
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -175,6 +177,7 @@ async fn answer(state: &Arc<State>, errand: Errand<Arc<Query>>, account: Account
 fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Chain, id: u64) -> Response<ReplyBody> {
     let Served { reply, lease, entries, waited, at } = served;
     let slot = lease.slot();
+    let dialect = account.endpoint().dialect();
     let overhead = at.since(account.arrived()).saturating_sub(waited);
     state.metrics.overhead.observe(overhead.as_secs_f64());
     state.metrics.slot(slot).first_content.observe(at.since(lease.started()).as_secs_f64());
@@ -204,6 +207,11 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
     };
     if let Some(vendor_id) = vendor_id {
         headers.insert(VENDOR_ID, vendor_id);
+    }
+    if dialect == Dialect::Anthropic
+        && let Some(vendor_id) = headers.remove(VENDOR_ID)
+    {
+        headers.insert(ANTHROPIC_VENDOR_ID, vendor_id);
     }
     let mut response = Response::new(body);
     *response.headers_mut() = headers;

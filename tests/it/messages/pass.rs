@@ -28,8 +28,9 @@ async fn every_byte_survives_but_the_models_name_and_invented_fields_too() {
     assert!(!head.headers.contains_key("authorization"));
 
     let answer = r#"{"type":"message", "id":"msg_1","role":"assistant","content":[{"type":"hologram","x":1.50}],"stop_reason":"dreamt","usage":{"input_tokens":1,"output_tokens":2},"invented":[null]}"#;
-    server.write(whole_text("200 OK", answer)).await;
+    server.write(whole_text("200 OK\r\nrequest-id: req_7", answer)).await;
     let got = client.answer().await;
+    assert_eq!((got.header("request-id"), got.header("x-request-id")), ("req_7", ""));
     assert_eq!((got.status, got.text().as_str()), (200, answer));
     assert_eq!(got.trail(), "one/m1@K=ok:200");
     assert_eq!(got.header("x-backstop-dropped"), "");
