@@ -20,7 +20,7 @@ HELLO = [{"role": "user", "content": "Hello"}]
 SLOTS = {
     ("anthropic", "claude-opus-4-5", "Primary"): "ANTHROPIC_KEY_1",
     ("anthropic", "claude-opus-4-5", "Backup"): "ANTHROPIC_KEY_2",
-    ("bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", "default"): "AWS_ACCESS_KEY_ID",
+    ("bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", "Primary"): "AWS_ACCESS_KEY_ID",
     ("openai", "gpt-4o", "Primary"): "OPENAI_API_KEY",
     ("openrouter", "anthropic/claude-3.5-sonnet", "Primary"): "OPENROUTER_API_KEY",
 }
