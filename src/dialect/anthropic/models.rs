@@ -78,7 +78,8 @@ impl Claude {
         Some(Self { family, version })
     }
 
-    fn is_at_least(self, major: u8, minor: u8) -> bool {
+    /// Whether its version is this one or a later one.
+    pub(in crate::dialect) fn is_at_least(self, major: u8, minor: u8) -> bool {
         self.version >= (major, minor)
     }
 

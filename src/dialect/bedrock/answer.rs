@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::shape::{SERVER_TOOL, Tokens, stop};
+use super::shape::{Asked, SERVER_TOOL, Tokens, stop};
 use crate::dialect::canonical::{Answer, Call, Frame, Part, Text, ids};
 use crate::dialect::openai_chat::response::Whole;
 
@@ -16,6 +16,8 @@ struct Body<'a> {
     stop_reason: String,
     usage: Option<Tokens>,
     service_tier: Option<Tier>,
+    #[serde(borrow)]
+    additional_model_response_fields: Option<Asked<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +95,7 @@ pub fn parse(body: &[u8], frame: &Frame) -> Result<Answer, Whole> {
     let mut answer = Answer {
         usage: read.usage.map(Into::into),
         service_tier: read.service_tier.and_then(|tier| tier.r#type),
+        stop_sequence: read.additional_model_response_fields.and_then(Asked::stop_sequence).map(Into::into),
         ..Answer::default()
     };
     let mut calls = 0;

@@ -93,6 +93,18 @@ fn each_reason_to_stop() {
 }
 
 #[test]
+fn the_stop_text_is_what_claude_itself_said() {
+    for (fields, sequence) in [
+        (r#""additionalModelResponseFields":{"stop_sequence":"END"},"#, Some("END")),
+        (r#""additionalModelResponseFields":{"stop_sequence":null},"#, None),
+        ("", None),
+    ] {
+        let body = body("", "stop_sequence").replacen('{', &format!("{{{fields}"), 1);
+        assert_eq!(parse(body.as_bytes(), &frame()).unwrap().stop_sequence.as_deref(), sequence);
+    }
+}
+
+#[test]
 fn what_is_no_answer() {
     for (body, whole) in [
         (r#"{"message":"The model is busy"}"#, Whole::Error),

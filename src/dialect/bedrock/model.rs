@@ -3,7 +3,7 @@
 //! Ids are model ids (`anthropic.claude-opus-4-6-v1`), inference profiles (`us.…`, `global.…`) or ARNs of either. An id
 //! that says nothing (an application's own profile) is a model of which nothing is known.
 
-use super::claude::Claude;
+use crate::dialect::anthropic::models::Claude;
 
 /// Whose model it is, as far as requests differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

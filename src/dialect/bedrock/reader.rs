@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::shape::{SERVER_TOOL, Tokens, Words, stop};
+use super::shape::{Asked, SERVER_TOOL, Tokens, Words, stop};
 use crate::dialect::canonical::answer::Sink;
 use crate::dialect::canonical::{Event, Frame, Usage, ids};
 use crate::framing::eventstream::Message;
@@ -103,6 +103,8 @@ struct BlockStop {
 struct MessageStop<'a> {
     #[serde(borrow)]
     stop_reason: Option<Words<'a>>,
+    #[serde(borrow)]
+    additional_model_response_fields: Option<Asked<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -164,8 +166,7 @@ impl Reader {
                 self.open.retain(|(block, _)| *block != stopped);
             }
             "messageStop" => {
-                let reason = json::<MessageStop<'_>>(payload)?.stop_reason;
-                self.finish(reason.as_ref().map_or("", |reason| &reason.0), sink);
+                self.finish(json(payload)?, sink);
             }
             "metadata" => {
                 if let Some(tokens) = json::<Metadata>(payload)?.usage {
@@ -224,15 +225,17 @@ impl Reader {
         }
     }
 
-    fn finish(&mut self, reason: &str, sink: &mut Sink<'_>) {
+    fn finish(&mut self, stopped: MessageStop<'_>, sink: &mut Sink<'_>) {
         if self.finished {
             return;
         }
         self.begin(sink);
-        match stop(reason, self.calls > 0) {
+        let reason = stopped.stop_reason.map(|reason| reason.0).unwrap_or_default();
+        match stop(&reason, self.calls > 0) {
             Some(stop) => {
                 self.finished = true;
-                sink(Event::Finish { stop, sequence: None });
+                let sequence = stopped.additional_model_response_fields.and_then(Asked::stop_sequence);
+                sink(Event::Finish { stop, sequence });
             }
             None => {
                 let error = serde_json::json!({ "code": reason, "message": "the model's output is malformed" });

@@ -160,6 +160,13 @@ fn how_streams_begin_and_end() {
     }
 }
 
+#[test]
+fn the_stop_text_is_what_claude_itself_said() {
+    let fields = r#"{"stopReason":"stop_sequence","additionalModelResponseFields":{"delta":{"stop_sequence":"END"}}}"#;
+    let finish = Event::Finish { stop: Stop::Sequence, sequence: Some("END".into()) };
+    assert_eq!(said(&[event("messageStop", fields)]), lines(&[START, finish, Event::End]));
+}
+
 /// What a failed stream's last event means.
 fn meaning(frames: &[Message]) -> (Option<String>, String, Kind) {
     let mut reader = Reader::new(&Frame { id: 7, created: 0, model: String::new(), include_usage: false });

@@ -37,6 +37,11 @@ pub fn request(request: &Request, profile: &Profile<'_>) -> Result<Rendered, Can
         body.messages = instructions_only(std::mem::take(&mut body.system))?;
     }
     body.inference_config.stop_sequences = stop_sequences(request, model, &mut rendered);
+    if model.claude().is_some() && !body.inference_config.stop_sequences.is_empty() {
+        // Which of them it was, Claude says and Converse does not, unless it is asked.
+        let path = if request.stream { "/delta/stop_sequence" } else { "/stop_sequence" };
+        body.additional_model_response_field_paths.push(path);
+    }
     label(request, &mut body, &mut rendered);
     for what in &request.uncarried {
         rendered.drop(what.clone());

@@ -43,6 +43,10 @@ fn a_plain_request() {
         })
     );
     assert_eq!(dropped, ["stop", "seed"]);
+    for (stream, path) in [(true, "/delta/stop_sequence"), (false, "/stop_sequence")] {
+        plain.stream = stream;
+        assert_eq!(write(&plain, SONNET).0["additionalModelResponseFieldPaths"], json!([path]));
+    }
 }
 
 #[test]

@@ -35,6 +35,28 @@ impl From<Tokens> for Usage {
     }
 }
 
+/// What Claude itself said beside Converse's words, as it was asked: which stop text it was. A stream has it in a `delta`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Asked<'a> {
+    #[serde(borrow)]
+    stop_sequence: Option<Words<'a>>,
+    #[serde(borrow)]
+    delta: Option<AskedDelta<'a>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct AskedDelta<'a> {
+    #[serde(borrow)]
+    stop_sequence: Option<Words<'a>>,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn stop_sequence(self) -> Option<Cow<'a, str>> {
+        let within = self.delta.and_then(|delta| delta.stop_sequence);
+        self.stop_sequence.or(within).map(|words| words.0).filter(|text| !text.is_empty())
+    }
+}
+
 /// Why the model stopped; `None` if what it wrote is no answer. Some models call tools and say `end_turn`.
 pub(super) fn stop(reason: &str, calls: bool) -> Option<Stop> {
     Some(match reason {

@@ -4,10 +4,10 @@
 //! asked refuses to when it must call a tool, and when the turn that it goes on with does not begin with what it thought
 //! there. Then the wish is dropped, because it would fail the request. gpt-oss takes an effort. Others take nothing.
 
-use super::claude::{Claude, Sampling, Thinks};
 use super::content::thought;
 use super::model::{Maker, Model};
 use super::wire::{Body, ClaudeEffort, ClaudeThinking, NovaInference};
+use crate::dialect::anthropic::models::{Claude, Sampling, Thinks};
 use crate::dialect::canonical::{Effort, Part, Profile, Rendered, Request, Role, Thinking, Turn};
 
 /// The smallest budget.

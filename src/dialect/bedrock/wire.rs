@@ -21,6 +21,8 @@ pub(super) struct Body<'a> {
     pub(super) tool_config: Option<ToolConfig<'a>>,
     #[serde(skip_serializing_if = "Additional::is_empty")]
     pub(super) additional_model_request_fields: Additional,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) additional_model_response_field_paths: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) output_config: Option<OutputConfig<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
