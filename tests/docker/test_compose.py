@@ -107,7 +107,8 @@ def test_the_demo_has_no_secret_and_needs_nothing():
     config = (ROOT / "config/article.json5").read_text()
     assert keys.keys() == set(re.findall(r"\$\{(\w+)\}", config))
     assert all(value.startswith("sim-") for value in keys.values())
-    assert {f"BACKSTOP_PROVIDERS__{name.split('_')[0]}__BASE_URL" for name in keys} < variables.keys()
+    vendors = {name.split("_")[0].replace("AWS", "BEDROCK") for name in keys}
+    assert {f"BACKSTOP_PROVIDERS__{vendor}__BASE_URL" for vendor in vendors} < variables.keys()
     assert all(value.startswith("http://simulator:9100/") for name, value in variables.items() if name.endswith("URL"))
     # Compose fills in every variable of the file, also for services that are not started: none may be required.
     assert ":?" not in re.sub(r"#.*", "", (ROOT / "docker-compose.yml").read_text())
