@@ -139,6 +139,17 @@ impl Change {
         }
     }
 
+    /// Gives a field its other name, unless that has a value already.
+    fn rename(&mut self, members: &mut Members<'_>, from: &str, to: &'static str) {
+        if members.get(from).is_some() {
+            self.made = true;
+            if members.get(to).is_some_and(|value| value.get() == "null") {
+                members.remove(to);
+            }
+            members.rename(from, to);
+        }
+    }
+
     fn set(&mut self, members: &mut Members<'_>, name: &'static str, value: &impl Serialize) {
         self.made = true;
         members.set(name, value);
@@ -156,15 +167,11 @@ fn options(members: &mut Members<'_>, profile: &Profile<'_>, habits: &Habits, ch
         foreign(members, profile, change);
     }
     for (from, to) in habits.renamed {
-        if members.get(from).is_some() {
-            change.made = true;
-            members.rename(from, to);
-        }
+        change.rename(members, from, to);
     }
     let openai = matches!(profile.vendor, Vendor::OpenAi | Vendor::Azure);
-    if openai && profile.abilities.reasoning == Some(true) && members.get("max_tokens").is_some() {
-        change.made = true;
-        members.rename("max_tokens", "max_completion_tokens");
+    if openai && profile.abilities.reasoning == Some(true) {
+        change.rename(members, "max_tokens", "max_completion_tokens");
     }
     if !habits.usage_option && members.remove("stream_options").is_some() {
         change.made = true;
@@ -172,13 +179,16 @@ fn options(members: &mut Members<'_>, profile: &Profile<'_>, habits: &Habits, ch
     let effort = wire::text(members.get("reasoning_effort")).map(String::from);
     let by_model = vendors::by_model(profile, effort.as_deref());
     for &name in habits.refused.iter().chain(by_model) {
-        // One is what both are if nobody says anything.
-        let usual = matches!(name, "temperature" | "top_p") && members.get(name).is_some_and(|one| is_one(one.get()));
-        if usual {
-            change.made |= members.remove(name).is_some();
-        } else {
-            change.remove(members, name, || name.into());
+        let Some(value) = members.get(name).map(RawValue::get) else { continue };
+        // One is what both are if nobody says anything, and nought is a wish.
+        let asked = match name {
+            "temperature" | "top_p" => !matches!(value, "null" | "1" | "1.0"),
+            _ => !is_idle(value),
+        };
+        if asked {
+            change.lose(name);
         }
+        change.made |= members.remove(name).is_some();
     }
     match profile.vendor {
         Vendor::Mistral => mistral_effort(members, change),
@@ -197,10 +207,6 @@ fn options(members: &mut Members<'_>, profile: &Profile<'_>, habits: &Habits, ch
         | Vendor::Bedrock
         | Vendor::Other => {}
     }
-}
-
-fn is_one(json: &str) -> bool {
-    matches!(json, "1" | "1.0")
 }
 
 /// Fields that are other vendors' own. OpenRouter's `reasoning` and Anthropic's `thinking` say how much is thought, which

@@ -61,6 +61,15 @@ const FIELDS: &[Case] = &[
         &["temperature", "stop"],
     ),
     (Vendor::OpenAi, "o4-mini", Some(true), r#","temperature":1.0"#, "", &[]),
+    (Vendor::OpenAi, "o4-mini", Some(true), r#","temperature":0"#, "", &["temperature"]),
+    (
+        Vendor::OpenAi,
+        "o4-mini",
+        Some(true),
+        r#","max_completion_tokens":null,"max_tokens":7"#,
+        r#","max_completion_tokens":7"#,
+        &[],
+    ),
     (Vendor::OpenAi, "o1", Some(true), r#","parallel_tool_calls":true"#, "", &["parallel_tool_calls"]),
     (Vendor::OpenAi, "gpt-5.2", Some(true), r#","temperature":0.5"#, r#","temperature":0.5"#, &[]),
     (
