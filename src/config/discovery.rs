@@ -38,14 +38,17 @@ impl Found {
         Dict::from([("providers".to_owned(), providers.into())])
     }
 
-    /// What is missing, as an address, if neither the environment nor `written` says it.
-    pub(super) fn lacks(&self, written: Option<&Value>) -> Option<&'static str> {
-        let says = |field: &str| {
-            self.settings.contains_key(field)
-                || matches!(written, Some(Value::Dict(_, fields)) if fields.contains_key(field))
-        };
-        let azure = self.provider.family == Family::Azure;
-        (azure && !says("base_url") && !says("resource")).then_some(AZURE_ENDPOINT)
+    /// What is missing, as an address, if neither the environment nor `written` says it. What is written wins.
+    pub(super) fn lacks(&mut self, written: Option<&Value>) -> Option<&'static str> {
+        let has = |field: &str| matches!(written, Some(Value::Dict(_, fields)) if fields.contains_key(field));
+        if self.provider.family != Family::Azure {
+            return None;
+        }
+        if has("resource") {
+            self.settings.remove("base_url");
+            return None;
+        }
+        (!has("base_url") && !self.settings.contains_key("base_url")).then_some(AZURE_ENDPOINT)
     }
 }
 

@@ -136,7 +136,7 @@ impl Merged {
         };
         let written = providers(&self.whole());
         let mut incomplete = Vec::new();
-        for found in discovery::discover(variables, &mut self.warnings) {
+        for mut found in discovery::discover(variables, &mut self.warnings) {
             if let Some(missing) = found.lacks(written.get(found.provider.name)) {
                 let (name, key) = (found.provider.name, found.variables.join(", "));
                 incomplete.push(format!("{key} is set and {missing} is not: there is no provider `{name}`"));

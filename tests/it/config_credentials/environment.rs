@@ -47,7 +47,7 @@ fn the_environment_makes_bedrock_and_azure() {
     assert_eq!((provider.base_url.authority.as_str(), key.credential()), ("mine.openai.azure.com", "api_key"));
     assert_eq!(provider.azure, Some(AzureVersion::Dated("2025-01-01-preview".to_owned())));
     assert_eq!((config.chains.len(), config.warnings.len()), (0, 0), "{:?}", config.warnings);
-    let ours = [azure[0], ("BACKSTOP_PROVIDERS__AZURE__RESOURCE", "other")];
+    let ours = [azure[0], azure[1], ("BACKSTOP_PROVIDERS__AZURE__RESOURCE", "other")];
     assert_eq!(only(&alone(&ours)).0.base_url.authority, "other.openai.azure.com");
     let lacking = "AZURE_OPENAI_API_KEY is set and AZURE_OPENAI_ENDPOINT is not";
     assert!(load(None, env(&azure[..1])).unwrap_err().to_string().contains(lacking));
