@@ -200,7 +200,7 @@ impl<'a> Tables<'a> {
         let mut targets = Vec::new();
         for target in &chain.targets {
             let mut level = self.level(target.provider, Some(&target.model))?;
-            self.adjust(&mut level, target);
+            self.adjust(&mut level, target, &chain.timeouts);
             if let Some(order) = chain.key_order {
                 level.order = order;
             }
@@ -212,6 +212,8 @@ impl<'a> Tables<'a> {
             levels,
             continue_on_content_filter: chain.continue_on_content_filter,
             equivalent: chain.equivalent,
+            recovery: chain.stream_recovery,
+            deadline: chain.deadline,
         };
         self.catalog.add_chain(made, &targets);
         Ok(())
@@ -250,6 +252,7 @@ impl<'a> Tables<'a> {
             slots: Arc::from(slots),
             order: provider.key_order,
             abilities,
+            connect: provider.timeouts.connect.unwrap_or(self.config.upstream.connect_timeout),
             first_content: provider.timeouts.first_content.unwrap_or(patience),
             response_timeout: provider.timeouts.response_timeout.unwrap_or(run.response_timeout),
             stall: provider.timeouts.stall.unwrap_or(run.stall),
@@ -258,9 +261,9 @@ impl<'a> Tables<'a> {
         Ok(level)
     }
 
-    /// What one chain says of a target. Lanes and slots stay those of all chains.
-    fn adjust(&self, level: &mut Level, target: &config::Target) {
-        let (own, run) = (&target.timeouts, &self.config.run);
+    /// What one chain says of a target, and of all its targets. Lanes and slots stay those of all chains.
+    fn adjust(&self, level: &mut Level, target: &config::Target, chain: &config::Timeouts) {
+        let (own, run) = (target.timeouts.or(chain), &self.config.run);
         let providers = self.config.providers[target.provider].timeouts.first_content;
         level.abilities = target.abilities.or(level.abilities);
         let patience = match target.abilities.reasoning {
@@ -269,6 +272,7 @@ impl<'a> Tables<'a> {
             Some(false) => providers.unwrap_or(run.first_content),
             None => level.first_content,
         };
+        level.connect = own.connect.unwrap_or(level.connect);
         level.first_content = own.first_content.unwrap_or(patience);
         level.response_timeout = own.response_timeout.unwrap_or(level.response_timeout);
         level.stall = own.stall.unwrap_or(level.stall);

@@ -20,6 +20,7 @@ use backstop::policy::chain::{Chain, KeyOrder, Level};
 use backstop::policy::failure::{Failure, Kind};
 use backstop::policy::id::{ProviderId, SlotId};
 use backstop::policy::ledger::{Ask, Change, Ledger, Outcome, Permit, SlotInfo};
+use backstop::policy::recovery::Recovery;
 use backstop::policy::run::Plan;
 use backstop::policy::settings::{CooldownSettings, Jitter, Ladder, RunSettings};
 use backstop::policy::time::Instant;
@@ -234,12 +235,12 @@ impl World {
             order: KeyOrder::Ordered,
             abilities: Abilities::default(),
             unserved: None,
+            connect: Duration::from_secs(5),
             first_content: settings.first_content,
             response_timeout: settings.response_timeout,
             stall: settings.stall,
         };
-        let chain =
-            Chain { name: "m".into(), levels: vec![level], continue_on_content_filter: false, equivalent: false };
+        let chain = Chain::new("m", vec![level]);
         let plan = Plan {
             chain: Arc::new(chain),
             start: 0,
@@ -247,6 +248,7 @@ impl World {
             session: None,
             needs: Needs::default(),
             stream: true,
+            recovery: Recovery::Error,
             same_model: false,
             deadline: NOW + settings.deadline,
         };

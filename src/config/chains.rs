@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::problem::{Place, nearest, shown};
 use super::providers::Providers;
+use super::quantity::Period;
 use super::raw::{RawAgent, RawRow};
 use super::resolve::{Desk, meant};
 use super::shapes::{Choice, RawChain, RawTarget};
@@ -39,7 +40,17 @@ impl Desk {
             let targets = raw.targets.into_iter().enumerate().map(|(at, target)| (list.item(at), target)).collect();
             let targets = self.targets(&place, targets, providers);
             let key_order = raw.key_order.as_ref().and_then(|text| self.key_order(&place.at("key_order"), text));
+            let word = raw.stream_recovery.as_ref();
+            let stream_recovery = word.and_then(|text| self.recovery(&place.at("stream_recovery"), text));
+            let timeouts = self.limits(&place.at("timeouts"), &raw.timeouts);
+            let deadline = raw.deadline.map(|Period(deadline)| deadline);
+            if deadline.is_some_and(|deadline| deadline.is_zero()) {
+                self.problem(&place.at("deadline"), "must be longer than 0", None);
+            }
             let chain = Chain {
+                stream_recovery,
+                timeouts,
+                deadline,
                 continue_on_content_filter: raw.continue_on_content_filter.unwrap_or(false),
                 equivalent: raw.equivalent.unwrap_or(false),
                 key_order,

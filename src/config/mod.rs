@@ -12,6 +12,7 @@ use http::uri::{Authority, Scheme};
 
 use crate::policy::capability::Apis;
 use crate::policy::failure::Kind;
+use crate::policy::recovery::Recovery;
 use crate::policy::settings::{CooldownSettings, RunSettings};
 
 mod address;
@@ -50,7 +51,7 @@ pub use builtin::{Dialect, Family};
 pub use keys::Key;
 pub use models::ModelTable;
 pub use problem::{ConfigError, Problem};
-pub use target::Target;
+pub use target::{Target, Timeouts};
 
 /// The whole resolved configuration.
 #[derive(Debug, Clone)]
@@ -259,19 +260,6 @@ pub struct BaseUrl {
     pub prefix: String,
 }
 
-/// Limits of one provider that replace the general ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Timeouts {
-    /// DNS, TCP and TLS together.
-    pub connect: Option<Duration>,
-    /// To the first content of a stream.
-    pub first_content: Option<Duration>,
-    /// To the whole of a non-streaming answer.
-    pub response_timeout: Option<Duration>,
-    /// Between two contents of a stream.
-    pub stall: Option<Duration>,
-}
-
 /// An ordered list of targets under a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chain {
@@ -285,6 +273,12 @@ pub struct Chain {
     pub equivalent: bool,
     /// Replaces the providers' key order.
     pub key_order: Option<KeyOrder>,
+    /// What becomes of a stream that breaks after its first content.
+    pub stream_recovery: Option<Recovery>,
+    /// A request must have ended within this.
+    pub deadline: Option<Duration>,
+    /// Limits that replace the providers' and the general ones; its targets' own come before them.
+    pub timeouts: Timeouts,
 }
 
 /// A row the operator puts before the classifier's table. A field that is `None` matches everything.
@@ -307,7 +301,16 @@ pub struct ClassifyRow {
 impl Chain {
     /// A chain with every setting at its default.
     const fn new(pattern: String, targets: Vec<Target>) -> Self {
-        Self { pattern, targets, continue_on_content_filter: false, equivalent: false, key_order: None }
+        Self {
+            pattern,
+            targets,
+            continue_on_content_filter: false,
+            equivalent: false,
+            key_order: None,
+            stream_recovery: None,
+            deadline: None,
+            timeouts: Timeouts::NONE,
+        }
     }
 }
 

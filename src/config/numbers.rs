@@ -209,6 +209,10 @@ impl Desk {
         at_least_one!(self, place, settings: max_attempts max_attempts_per_target);
         longer_than_zero!(self, place, settings: deadline first_content first_content_reasoning response_timeout stall
             stream_headers_after keep_alive);
+        let word = raw.stream_recovery.as_ref();
+        if let Some(recovery) = word.and_then(|text| self.recovery(&place.at("stream_recovery"), text)) {
+            settings.stream_recovery = recovery;
+        }
         let ordered = settings.retry_pause_min <= settings.retry_pause_max;
         self.check(&place, "retry_pause_min", ordered, "must not be longer than retry_pause_max");
         settings

@@ -9,11 +9,10 @@ use super::aws::{is_region, region_of_host};
 use super::builtin::{BUILTINS, Builtin, builtin};
 use super::keys::{Account, Common, region_of};
 use super::problem::{Place, nearest, shown};
-use super::quantity::Period;
-use super::raw::{RawProvider, RawTimeouts};
+use super::raw::RawProvider;
 use super::resolve::Desk;
 use super::shapes::RawKey;
-use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Timeouts, Unserved};
+use super::{BaseUrl, Dialect, Family, Key, KeyOrder, Provider, Unserved};
 use crate::policy::capability::{Api, Apis};
 
 /// Providers by name; `None` where something is wrong, so that chains can still be checked against the name.
@@ -94,7 +93,7 @@ impl Desk {
         };
         let headers = self.account(place, &site.headers, account);
         let models = self.allowed(&place.at("models"), raw.models);
-        let timeouts = self.timeouts(&place.at("timeouts"), &raw.timeouts);
+        let timeouts = self.limits(&place.at("timeouts"), &raw.timeouts);
         let dialect = dialect?;
         let endpoints = self.endpoints(&site, raw.endpoints.as_deref(), raw.base_url.is_some(), dialect);
 
@@ -290,27 +289,6 @@ impl Desk {
             );
         }
         Apis::of(&chosen)
-    }
-
-    fn timeouts(&mut self, place: &Place, raw: &RawTimeouts) -> Timeouts {
-        let fields = [
-            ("connect", raw.connect),
-            ("first_content", raw.first_content),
-            ("response_timeout", raw.response_timeout),
-            ("stall", raw.stall),
-        ];
-        for (field, period) in fields {
-            if period.is_some_and(|Period(period)| period.is_zero()) {
-                self.problem(&place.at(field), "must be longer than 0", None);
-            }
-        }
-        let plain = |period: Option<Period>| period.map(|Period(period)| period);
-        Timeouts {
-            connect: plain(raw.connect),
-            first_content: plain(raw.first_content),
-            response_timeout: plain(raw.response_timeout),
-            stall: plain(raw.stall),
-        }
     }
 
     /// Anthropic's own clients append `/v1` themselves, so addresses for them are written without.

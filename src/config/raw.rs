@@ -118,12 +118,6 @@ mirror! {
         stall: Option<Period>,
     }
 
-    RawLimits {
-        first_content: Option<Period>,
-        response_timeout: Option<Period>,
-        stall: Option<Period>,
-    }
-
     RawAgent {
         model: Option<Choice>,
         models: BTreeMap<String, RawNamed>,
@@ -194,6 +188,7 @@ mirror! {
         stall: Option<Period>,
         stream_headers_after: Option<Period>,
         keep_alive: Option<Period>,
+        stream_recovery: Option<String>,
     }
 
     RawRow {

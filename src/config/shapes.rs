@@ -11,7 +11,8 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
-use super::raw::RawLimits;
+use super::quantity::Period;
+use super::raw::RawTimeouts;
 
 /// One credential, still plain text: a string, or `{ key, profile, … }`; for Bedrock one of several kinds.
 #[derive(Deserialize, Default, Clone)]
@@ -40,7 +41,7 @@ pub(super) struct RawKey {
 #[serde(deny_unknown_fields, default, remote = "Self")]
 pub(super) struct RawTarget {
     pub(super) target: String,
-    pub(super) timeouts: RawLimits,
+    pub(super) timeouts: RawTimeouts,
     pub(super) context_window: Option<u64>,
     pub(super) max_output: Option<u64>,
     pub(super) vision: Option<bool>,
@@ -58,6 +59,9 @@ pub(super) struct RawChain {
     pub(super) continue_on_content_filter: Option<bool>,
     pub(super) equivalent: Option<bool>,
     pub(super) key_order: Option<String>,
+    pub(super) stream_recovery: Option<String>,
+    pub(super) deadline: Option<Period>,
+    pub(super) timeouts: RawTimeouts,
 }
 
 /// An agent's model: one target, `{ primary, fallback, fallback2, … }` in numeric order, or `{ primary, fallbacks }`.

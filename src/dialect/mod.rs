@@ -14,5 +14,6 @@ pub mod members;
 pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod resume;
 pub mod translate;
 pub mod vendor;

@@ -4,12 +4,16 @@
 //! parses to the canonical form and renders from it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::canonical::{Amended, Answer, Cannot, Event, Frame, Part, Profile, Rendered, Request, Stop, Text, Usage};
+use super::canonical::{
+    Amended, Answer, Cannot, Event, Frame, Part, Profile, Rendered, Request, Seam, Stop, Text, Usage,
+};
 use super::openai_chat::request::BadRequest;
 use super::openai_chat::response::Whole;
+use super::resume::Resumption;
 use super::vendor::Dialect;
 use super::{anthropic, bedrock, openai_chat};
 use crate::framing::eventstream::Message;
@@ -59,6 +63,8 @@ pub struct Translation {
     pub frame: Frame,
     /// The tool whose input is the answer's text.
     pub schema_tool: Option<String>,
+    /// The client has the beginning of the answer.
+    pub resumption: Option<Resumption>,
 }
 
 impl Translation {
@@ -93,14 +99,31 @@ impl Translation {
                 Dialect::Bedrock => Reader::Bedrock(bedrock::reader::Reader::new(frame)),
             },
             outlet: Outlet {
-                writer: match self.front {
-                    Dialect::OpenAiChat | Dialect::Bedrock => Writer::Chat(openai_chat::writer::Writer::new(frame)),
-                    Dialect::Anthropic => Writer::Anthropic(anthropic::writer::Writer::new(frame)),
-                },
+                writer: self.writer(),
+                seam: self.resumption.as_ref().map(|way| Seam::new(Arc::clone(&way.sent), way.prefill)),
+                earlier: self.resumption.as_ref().map_or_else(Usage::default, |way| way.sent.usage),
+                diverged: false,
+                said: 0,
                 schema: self.schema_tool.clone().map(|tool| Schema { tool, calls: 0, standing_in: None }),
                 usage: None,
                 state: State::Going,
             },
+        }
+    }
+}
+
+impl Translation {
+    fn writer(&self) -> Writer {
+        let sent = self.resumption.as_ref().map(|way| &way.sent);
+        match self.front {
+            Dialect::OpenAiChat | Dialect::Bedrock => Writer::Chat(match sent {
+                None => openai_chat::writer::Writer::new(&self.frame),
+                Some(sent) => openai_chat::writer::Writer::resumed(&self.frame, sent),
+            }),
+            Dialect::Anthropic => Writer::Anthropic(match sent {
+                None => anthropic::writer::Writer::new(&self.frame),
+                Some(sent) => anthropic::writer::Writer::resumed(&self.frame, sent),
+            }),
         }
     }
 }
@@ -157,6 +180,13 @@ struct Outlet {
     schema: Option<Schema>,
     usage: Option<Usage>,
     state: State,
+    /// Where it meets what the client has.
+    seam: Option<Seam>,
+    /// The tokens of the parts before.
+    earlier: Usage,
+    diverged: bool,
+    /// Contents so far, of a continuation: also those that the client has already.
+    said: u64,
 }
 
 /// Translates one stream, frame by frame.
@@ -216,6 +246,18 @@ impl Translator {
         self.outlet.state == State::Over
     }
 
+    /// Whether it is not the answer whose beginning the client has.
+    #[must_use]
+    pub const fn diverged(&self) -> bool {
+        self.outlet.diverged
+    }
+
+    /// How many contents a continuation's upstream has said, those included that the client has already.
+    #[must_use]
+    pub const fn said(&self) -> u64 {
+        self.outlet.said
+    }
+
     /// The tokens so far, if the vendor gave any.
     #[must_use]
     pub const fn usage(&self) -> Option<Usage> {
@@ -235,10 +277,31 @@ impl Outlet {
                 None => return,
             },
         };
-        match &event {
-            Event::Usage(usage) => self.usage = Some(self.usage.unwrap_or_default().or_more(*usage)),
+        match self.seam.take() {
+            None => self.write(event, out),
+            Some(mut seam) => {
+                self.said += u64::from(event.is_content());
+                let met = seam.pass(event, &mut |event| self.write(event, out));
+                self.seam = Some(seam);
+                if met.is_err() {
+                    // An error before any content: the next slot is tried.
+                    self.diverged = true;
+                    self.write(Event::Error(b"{}".into()), out);
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, mut event: Event<'_>, out: &mut BytesMut) {
+        match &mut event {
+            Event::Usage(usage) => {
+                let own = self.usage.unwrap_or_default().or_more(*usage);
+                self.usage = Some(own);
+                *usage = self.earlier.plus(own);
+            }
             Event::End | Event::Error(_) => self.state = State::Over,
             Event::Start { .. }
+            | Event::Half(_)
             | Event::Text(_)
             | Event::Refusal(_)
             | Event::Thinking(_)

@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::observer::{AttemptEnd, Observer};
+use super::service::opened;
 use super::shared::SharedLedger;
 use crate::clock::Clock;
 use crate::policy::chain::{Chain, Level};
 use crate::policy::failure::Failure;
 use crate::policy::id::SlotId;
-use crate::policy::ledger::{Outcome, Permit, Settled};
+use crate::policy::ledger::{Change, Outcome, Permit, Settled};
 use crate::policy::settings::{Jitter, RunSettings};
 use crate::policy::time::Instant;
 
@@ -34,6 +35,15 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("ledger", &self.ledger).finish_non_exhaustive()
     }
+}
+
+/// An attempt whose stream broke after its first content: what [`Failover::resume`](super::Failover::resume) goes on from.
+#[derive(Debug)]
+pub struct Broken {
+    pub(super) slot: SlotId,
+    pub(super) level: usize,
+    pub(super) failure: Failure,
+    pub(super) change: Option<Change>,
 }
 
 /// The lease of one attempt.
@@ -96,6 +106,12 @@ impl Lease {
     /// The attempt failed. Returns what that changed.
     pub fn fail(mut self, failure: &Failure) -> Settled {
         self.close(Outcome::Failed(failure))
+    }
+
+    /// The attempt failed, and its request may go on from there.
+    pub fn broke(mut self, failure: Failure) -> Broken {
+        let settled = self.close(Outcome::Failed(&failure));
+        Broken { slot: self.slot, level: self.level, failure, change: opened(settled.changes) }
     }
 
     fn close(&mut self, outcome: Outcome<'_>) -> Settled {

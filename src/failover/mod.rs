@@ -12,7 +12,7 @@ mod sync;
 
 pub use crate::clock::Clock;
 pub use layer::FailoverLayer;
-pub use lease::Lease;
+pub use lease::{Broken, Lease};
 pub use observer::{AttemptEnd, Handover, Observer};
 pub use service::{Attempt, Errand, Failover, GaveUp, Miss, Served};
 pub use shared::SharedLedger;

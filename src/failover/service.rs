@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use tower::{Service, ServiceExt};
 
-use super::lease::{Lease, Shared};
+use super::lease::{Broken, Lease, Shared};
 use super::observer::Handover;
 use crate::policy::chain::{Chain, Level};
-use crate::policy::failure::{Failure, Kind};
+use crate::policy::failure::{Failure, Kind, Timer};
 use crate::policy::id::SlotId;
-use crate::policy::ledger::{Change, Event, Settled};
+use crate::policy::ledger::{Change, Changes, Event, Settled};
+use crate::policy::recovery::Recovery;
 use crate::policy::run::{Entries, Plan, Run, Step, Try, Verdict, Wait};
 use crate::policy::time::Instant;
 
@@ -45,6 +46,10 @@ pub struct Attempt<Q> {
     pub request: Q,
     /// When it began.
     pub started: Instant,
+    /// If it is held beyond its first content: that must be there within this.
+    pub first_content: Option<(Duration, Timer)>,
+    /// The target goes on from what was sent already.
+    pub prefill: bool,
 }
 
 impl<Q> Attempt<Q> {
@@ -77,6 +82,8 @@ pub struct Served<R> {
     pub waited: Duration,
     /// When the answer was there.
     pub at: Instant,
+    /// The way on if its stream breaks, where the plan wants that.
+    pub resume: Option<Box<Run>>,
 }
 
 /// A request that nobody served.
@@ -126,7 +133,32 @@ where
     fn call(&mut self, errand: Errand<Q>) -> Self::Future {
         let Errand { plan, request, id, arrived } = errand;
         let run = Run::new(plan, Arc::clone(&self.shared.settings));
-        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), run, request, (id, arrived)))
+        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), run, request, (id, arrived), None))
+    }
+}
+
+impl<S> Failover<S> {
+    /// Goes on after a stream that broke: the attempts send `request`. `can_prefill`: what was sent can be given to a model
+    /// as its own beginning.
+    pub fn resume<Q, R, A>(
+        &self,
+        mut run: Run,
+        broken: Broken,
+        can_prefill: bool,
+        request: Q,
+        (id, arrived): (u64, Instant),
+    ) -> Pin<Box<dyn Future<Output = Result<Served<R>, GaveUp<A>>> + Send>>
+    where
+        S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone + Send + 'static,
+        S::Future: Send,
+        Q: Clone + Send + 'static,
+        R: Send + 'static,
+        A: Send + 'static,
+    {
+        let Broken { slot, level, failure, change } = broken;
+        let no = run.resume(&failure, can_prefill);
+        let fallen = Fallen { no, slot, level, failure, change };
+        Box::pin(walk(self.inner.clone(), Arc::clone(&self.shared), run, request, (id, arrived), Some(fallen)))
     }
 }
 
@@ -147,6 +179,7 @@ fn walk<S, Q, R, A>(
     mut run: Run,
     request: Q,
     (id, arrived): (u64, Instant),
+    mut fallen: Option<Fallen>,
 ) -> impl Future<Output = Result<Served<R>, GaveUp<A>>>
 where
     S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone,
@@ -155,7 +188,6 @@ where
     async move {
         let chain = Arc::clone(&run.plan().chain);
         let mut answers: Vec<(usize, Box<A>)> = Vec::new();
-        let mut fallen: Option<Fallen> = None;
         let mut waited = Duration::ZERO;
         loop {
             let now = shared.clock.now();
@@ -175,7 +207,7 @@ where
                 Step::Try(tried) => tried,
             };
             report(&shared, &chain, id, arrived, fallen.take().as_ref(), Some((tried.permit.slot(), tried.level)));
-            let Try { permit, no, level, limit, .. } = tried;
+            let Try { permit, no, level, limit, timer, first_content, prefill, .. } = tried;
             let mut lease = Lease::new(&shared, &chain, level, permit, now);
             let attempt = Attempt {
                 slot: lease.slot(),
@@ -183,16 +215,19 @@ where
                 level,
                 request: request.clone(),
                 started: now,
+                first_content,
+                prefill,
             };
             let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
             let miss = match outcome {
                 Ok(Ok(reply)) => {
                     let at = lease.answered();
                     waited += at.since(now);
-                    return Ok(Served { reply, lease, entries: run.into_entries(), waited, at });
+                    let (entries, resume) = leave(run);
+                    return Ok(Served { reply, lease, entries, waited, at, resume });
                 }
                 Ok(Err(miss)) => miss,
-                Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout), answer: None },
+                Err(_elapsed) => Miss { failure: Failure::new(Kind::Timeout).with_timer(timer), answer: None },
             };
             let slot = lease.slot();
             let Settled { changes, own } = lease.fail(&miss.failure);
@@ -201,10 +236,24 @@ where
             let jitter = shared.jitter();
             shared.ledger.with(|ledger| run.missed(no, &miss.failure, own, ledger, jitter, settled));
             answers.extend(miss.answer.map(|answer| (no, answer)));
-            // An answer may prove that the endpoint is back, and cool the slot all the same.
-            let change = changes.into_iter().find(|change| change.event != Event::Recovered);
+            let change = opened(changes);
             fallen = Some(Fallen { no, slot, level, failure: miss.failure, change });
         }
+    }
+}
+
+/// An answer may prove that the endpoint is back, and cool the slot all the same.
+pub(super) fn opened(changes: Changes) -> Option<Change> {
+    changes.into_iter().find(|change| change.event != Event::Recovered)
+}
+
+/// What is left of a run when somebody answers.
+fn leave(run: Run) -> (Entries, Option<Box<Run>>) {
+    let plan = run.plan();
+    if plan.stream && plan.recovery == Recovery::Continue {
+        (run.entries().into(), Some(Box::new(run)))
+    } else {
+        (run.into_entries(), None)
     }
 }
 

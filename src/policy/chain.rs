@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::capability::{Abilities, Lack};
 use super::id::{ProviderId, SlotId, TargetId};
+use super::recovery::Recovery;
 
 /// The order in which the keys of a target get their turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -57,6 +58,8 @@ pub struct Level {
     pub abilities: Abilities,
     /// It cannot be served at all by this build.
     pub unserved: Option<Lack>,
+    /// A connection must be there within this.
+    pub connect: Duration,
     /// A stream's first content must come within this.
     pub first_content: Duration,
     /// A non-streaming answer must be whole within this.
@@ -76,6 +79,23 @@ pub struct Chain {
     pub continue_on_content_filter: bool,
     /// Embeddings may move from one target to another.
     pub equivalent: bool,
+    /// What becomes of a stream that breaks after its first content; `None` takes the general setting.
+    pub recovery: Option<Recovery>,
+    /// A request must have ended within this; `None` takes the general setting.
+    pub deadline: Option<Duration>,
+}
+
+impl Chain {
+    /// A chain without settings of its own.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, levels: Vec<Level>) -> Self {
+        let name = name.into();
+        Self { name, levels, continue_on_content_filter: false, equivalent: false, recovery: None, deadline: None }
+    }
+
+    fn without_levels(&self) -> Self {
+        Self { name: Arc::clone(&self.name), levels: Vec::new(), ..*self }
+    }
 }
 
 /// What a model name stands for.
@@ -303,7 +323,7 @@ impl Catalog {
             let last = if whole { choice.chain.levels.len() } else { choice.start + 1 };
             levels.extend_from_slice(&choice.chain.levels[choice.start..last]);
         }
-        let chain = Chain { name: Arc::from("request"), levels, continue_on_content_filter: false, equivalent: false };
+        let chain = Chain::new("request", levels);
         Ok(Choice { chain: Arc::new(chain), start: 0, key })
     }
 
@@ -334,12 +354,7 @@ impl Choice {
     #[must_use]
     pub fn strict(self) -> Self {
         let level = self.chain.levels[self.start].clone();
-        let chain = Chain {
-            name: Arc::clone(&self.chain.name),
-            levels: vec![level],
-            continue_on_content_filter: self.chain.continue_on_content_filter,
-            equivalent: self.chain.equivalent,
-        };
+        let chain = Chain { levels: vec![level], ..self.chain.without_levels() };
         Self { chain: Arc::new(chain), start: 0, key: self.key }
     }
 }
@@ -349,7 +364,7 @@ fn first(chain: &Arc<Chain>) -> Choice {
 }
 
 fn single(name: Arc<str>, level: Level) -> Chain {
-    Chain { name, levels: vec![level], continue_on_content_filter: false, equivalent: false }
+    Chain::new(name, vec![level])
 }
 
 /// Whether `model` fits one of these names and patterns; none of them allows all.

@@ -15,6 +15,7 @@ fn level(provider: u32, model: &str) -> Level {
         order: KeyOrder::Ordered,
         abilities: Abilities::default(),
         unserved: None,
+        connect: Duration::from_secs(5),
         first_content: Duration::from_secs(60),
         response_timeout: Duration::from_secs(300),
         stall: Duration::from_secs(30),
@@ -29,8 +30,7 @@ fn add_chain(catalog: &mut Catalog, name: &str, targets: &[&str]) {
         let number = PROVIDERS.iter().position(|name| *name == provider).unwrap();
         level(u32::try_from(number).unwrap(), model)
     });
-    let chain =
-        Chain { name: Arc::from(name), levels: levels.collect(), continue_on_content_filter: false, equivalent: false };
+    let chain = Chain::new(name, levels.collect());
     let targets: Vec<String> = targets.iter().map(|target| (*target).to_owned()).collect();
     catalog.add_chain(chain, &targets);
 }

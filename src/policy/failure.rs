@@ -135,6 +135,35 @@ impl Kind {
     }
 }
 
+/// A limit on time that ended an attempt. The trail names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// DNS, TCP and TLS.
+    Connect,
+    /// To the first content of a stream.
+    FirstContent,
+    /// To the whole of an answer that is no stream.
+    Response,
+    /// Between two contents of a stream.
+    Stall,
+    /// Of the whole request, or an attempt's share of it.
+    Deadline,
+}
+
+impl Timer {
+    /// The name of the setting, in trails and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::FirstContent => "first_content",
+            Self::Response => "response_timeout",
+            Self::Stall => "stall",
+            Self::Deadline => "deadline",
+        }
+    }
+}
+
 /// One classified failure of one attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
@@ -144,13 +173,15 @@ pub struct Failure {
     pub status: Option<u16>,
     /// How long the vendor said to stay away, from now. Not yet bounded.
     pub hint: Option<Duration>,
+    /// The limit that was reached, if one was.
+    pub timer: Option<Timer>,
 }
 
 impl Failure {
     /// A failure without an HTTP answer and without a hint.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self { kind, status: None, hint: None }
+        Self { kind, status: None, hint: None, timer: None }
     }
 
     /// The same failure with the status it came with.
@@ -164,6 +195,13 @@ impl Failure {
     #[must_use]
     pub const fn with_hint(mut self, hint: Option<Duration>) -> Self {
         self.hint = hint;
+        self
+    }
+
+    /// The same failure with the limit that was reached.
+    #[must_use]
+    pub const fn with_timer(mut self, timer: Timer) -> Self {
+        self.timer = Some(timer);
         self
     }
 }

@@ -12,6 +12,7 @@ pub mod commit;
 pub mod failure;
 pub mod id;
 pub mod ledger;
+pub mod recovery;
 pub mod run;
 pub mod settings;
 pub mod time;

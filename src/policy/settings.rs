@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::failure::Kind;
+use super::recovery::Recovery;
 
 /// A progressive cooldown: `first × factor^step`, jittered, then capped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,8 +261,10 @@ pub struct RunSettings {
     pub stall: Duration,
     /// A 200 with keep-alive comments is sent when nothing came for this long.
     pub stream_headers_after: Duration,
-    /// … and a comment this often until there is content.
+    /// … and a comment this often while nothing else is sent, from then on to the end.
     pub keep_alive: Duration,
+    /// What becomes of a stream that breaks after its first content, where neither chain nor request says.
+    pub stream_recovery: Recovery,
 }
 
 impl Default for RunSettings {
@@ -280,6 +283,7 @@ impl Default for RunSettings {
             stall: Duration::from_secs(30),
             stream_headers_after: Duration::from_secs(45),
             keep_alive: Duration::from_secs(15),
+            stream_recovery: Recovery::Error,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::late::LateBody;
+use super::stream::StreamReply;
 use super::tail::{LongBody, Tail};
 use crate::stream::relay::Relay;
 use crate::upstream::StreamBody;
@@ -24,8 +24,8 @@ pub enum ReplyBody {
     Stream(Pin<Box<Relay<StreamBody, Tail>>>),
     /// A long answer that is passed on unread.
     Long(Box<LongBody>),
-    /// A stream whose headers went out before its content was there.
-    Late(Pin<Box<LateBody>>),
+    /// A stream whose headers are out before its content is there, or which somebody else goes on with if it breaks.
+    Served(Pin<Box<StreamReply>>),
     /// What the router answers.
     Routed(axum::body::Body),
 }
@@ -47,7 +47,7 @@ impl Body for ReplyBody {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Stream(relay) => relay.as_mut().poll_frame(context).map_err(|never| match never {}),
             Self::Long(body) => Pin::new(body.as_mut()).poll_frame(context),
-            Self::Late(late) => late.as_mut().poll_frame(context).map_err(|never| match never {}),
+            Self::Served(stream) => stream.as_mut().poll_frame(context).map_err(|never| match never {}),
             Self::Routed(body) => Pin::new(body).poll_frame(context).map_err(BoxError::from),
         }
     }
@@ -57,7 +57,7 @@ impl Body for ReplyBody {
             Self::Full(bytes) => bytes.is_none(),
             Self::Stream(relay) => relay.is_end_stream(),
             Self::Long(body) => body.is_end_stream(),
-            Self::Late(late) => late.is_end_stream(),
+            Self::Served(stream) => stream.is_end_stream(),
             Self::Routed(body) => body.is_end_stream(),
         }
     }
@@ -67,7 +67,7 @@ impl Body for ReplyBody {
             Self::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Stream(relay) => relay.size_hint(),
             Self::Long(body) => body.size_hint(),
-            Self::Late(late) => late.size_hint(),
+            Self::Served(stream) => stream.size_hint(),
             Self::Routed(body) => body.size_hint(),
         }
     }

@@ -18,9 +18,9 @@ use tower::Service;
 use super::body::ReplyBody;
 use super::error::ApiError;
 use super::headers::{self, Told, VENDOR_ID, stamp, stamp_id};
-use super::late::LateBody;
 use super::plan::{Wishes, plan};
 use super::state::State;
+use super::stream::{Committed, StreamReply};
 use super::tail::{Account, LongBody, Tail, count_tokens};
 use super::unread::{discard, discard_rest};
 use crate::dialect::endpoint::Endpoint;
@@ -30,9 +30,10 @@ use crate::dialect::vendor::Dialect;
 use crate::dialect::{anthropic, multipart, openai_responses};
 use crate::failover::{Errand, GaveUp, Lease, Served};
 use crate::policy::chain::Chain;
+use crate::policy::recovery::Recovery;
 use crate::policy::run::Verdict;
 use crate::stream::gate::{Collected, whole};
-use crate::stream::relay::Relay;
+use crate::stream::relay::{Patience, Relay};
 use crate::upstream::route::shows;
 use crate::upstream::{Answer, Delivery, Query, Reply};
 
@@ -120,10 +121,11 @@ async fn accept(
         openai_responses::request::complete(&mut head, &body)?;
     }
     let plan = plan(state, endpoint, &wishes, &head, account.arrived())?;
-    let delivery = Delivery::of(endpoint, head.stream);
+    let delivery = Delivery::of(endpoint, head.stream, plan.recovery);
     let edit = head.edit;
     let headers = wishes.passed_on;
-    let request = Arc::new(Query { endpoint, body, edit, delivery, headers, id, canonical: OnceLock::new() });
+    let request =
+        Arc::new(Query { endpoint, body, edit, delivery, headers, id, canonical: OnceLock::new(), sent: None });
     Ok(Errand { plan, request, id, arrived: account.arrived() })
 }
 
@@ -152,36 +154,48 @@ async fn read_body(state: &State, body: Incoming) -> Result<Bytes, ApiError> {
     }
 }
 
+/// What is needed of a request when its answer is there.
+struct Asked {
+    id: u64,
+    chain: Arc<Chain>,
+    deadline: tokio::time::Instant,
+    /// What is asked again if its stream breaks and somebody else shall go on.
+    again: Option<Arc<Query>>,
+}
+
 /// Walks the chain; a stream that takes too long gets its headers before its content.
 async fn answer(state: &Arc<State>, errand: Errand<Arc<Query>>, account: Account) -> Response<ReplyBody> {
-    let id = errand.id;
-    let chain = Arc::clone(&errand.plan.chain);
-    let stream = errand.plan.stream;
+    let plan = &errand.plan;
+    let stream = plan.stream;
+    let again = (stream && plan.recovery == Recovery::Continue).then(|| Arc::clone(&errand.request));
+    let deadline = state.clock.at(plan.deadline);
+    let asked = Asked { id: errand.id, chain: Arc::clone(&plan.chain), deadline, again };
     let mut walk: Walk = state.failover.clone().call(errand);
     let walked = if stream {
         let patience = state.run.stream_headers_after;
         let since = state.clock.now().since(account.arrived());
         match tokio::time::timeout(patience.saturating_sub(since), &mut walk).await {
             Ok(walked) => walked,
-            Err(_elapsed) => return late(state, walk, account, id),
+            Err(_elapsed) => return late(state, walk, account, asked),
         }
     } else {
         walk.await
     };
     match walked {
-        Ok(served) => good(state, served, account, &chain, id),
-        Err(gave_up) => bad(state, &gave_up, &account, id),
+        Ok(served) => good(state, served, account, asked),
+        Err(gave_up) => bad(state, &gave_up, &account, asked.id),
     }
 }
 
-fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Chain, id: u64) -> Response<ReplyBody> {
-    let Served { reply, lease, entries, waited, at } = served;
+fn good(state: &Arc<State>, served: Served<Reply>, account: Account, asked: Asked) -> Response<ReplyBody> {
+    let Served { reply, lease, entries, waited, at, resume } = served;
+    let Asked { id, chain, deadline, again } = asked;
     let slot = lease.slot();
     let dialect = account.endpoint().dialect();
     let overhead = at.since(account.arrived()).saturating_sub(waited);
     state.metrics.overhead.observe(overhead.as_secs_f64());
     state.metrics.slot(slot).first_content.observe(at.since(lease.started()).as_secs_f64());
-    let told = Told { id, entries: &entries, chain, served: Some(slot), overhead };
+    let told = Told { id, entries: &entries, chain: &chain, served: Some(slot), overhead };
     let (body, mut headers, vendor_id) = match reply {
         Reply::Whole { request_id, dropped, body, usage } => {
             count_tokens(state, &lease, usage);
@@ -197,12 +211,23 @@ fn good(state: &Arc<State>, served: Served<Reply>, account: Account, chain: &Cha
             (ReplyBody::Long(Box::new(body)), headers, request_id)
         }
         Reply::Stream { request_id, dropped, held, spent } => {
-            let patience = patience(account.endpoint(), &lease);
-            let relay = Relay::new(held, Tail::new(state, lease, account, id).counting(spent), patience);
+            let body = match (resume, again) {
+                (Some(run), Some(query)) => {
+                    let committed = Committed { lease, held, spent };
+                    let body = StreamReply::committed(state, committed, run, account, query, id, deadline);
+                    ReplyBody::Served(Box::pin(body))
+                }
+                _ => {
+                    let stall = patience(account.endpoint(), &lease);
+                    let patience = Patience { stall, keep_alive: state.run.keep_alive, deadline };
+                    let tail = Tail::new(state, lease, account, id).counting(spent);
+                    ReplyBody::Stream(Box::pin(Relay::new(held, tail, patience)))
+                }
+            };
             let mut headers = passing(state, &told, HeaderValue::from_static(EVENT_STREAM));
             no_buffering(&mut headers);
             tell_dropped(&mut headers, dropped);
-            (ReplyBody::Stream(Box::pin(relay)), headers, request_id)
+            (body, headers, request_id)
         }
     };
     if let Some(vendor_id) = vendor_id {
@@ -287,8 +312,10 @@ fn vendors_answer(state: &State, gave_up: &GaveUp<Answer>) -> Option<Response<Re
     Some(response)
 }
 
-fn late(state: &Arc<State>, walk: Walk, account: Account, id: u64) -> Response<ReplyBody> {
-    let mut response = Response::new(ReplyBody::Late(Box::pin(LateBody::new(state, walk, account, id))));
+fn late(state: &Arc<State>, walk: Walk, account: Account, asked: Asked) -> Response<ReplyBody> {
+    let Asked { id, deadline, again, .. } = asked;
+    let body = StreamReply::late(state, walk, account, again, id, deadline);
+    let mut response = Response::new(ReplyBody::Served(Box::pin(body)));
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     no_buffering(headers);

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::state::State;
 use crate::policy::chain::{Chain, Level};
+use crate::policy::failure::Failure;
 use crate::policy::id::SlotId;
 use crate::policy::run::Entry;
 use crate::telemetry::Names;
@@ -205,10 +206,9 @@ pub fn entry(entry: &Entry, chain: &Chain, names: &Names) -> String {
             let slot = slot_label(*slot, &chain.levels[*level], names);
             match failure {
                 None => format!("{slot}=ok:200"),
-                Some(failure) => match failure.status {
-                    Some(status) => format!("{slot}={}:{status}", failure.kind.name()),
-                    None => format!("{slot}={}", failure.kind.name()),
-                },
+                Some(Failure { kind, timer: Some(timer), .. }) => format!("{slot}={}:{}", kind.name(), timer.name()),
+                Some(Failure { kind, status: Some(status), .. }) => format!("{slot}={}:{status}", kind.name()),
+                Some(Failure { kind, .. }) => format!("{slot}={}", kind.name()),
             }
         }
         Entry::Skipped { level, lack } => {

@@ -9,11 +9,11 @@ pub mod error;
 pub mod front;
 pub mod headers;
 pub mod keys;
-pub mod late;
 pub mod models;
 pub mod ops;
 pub mod plan;
 pub mod state;
+mod stream;
 pub mod tail;
 pub mod unread;
 

@@ -14,6 +14,7 @@ use crate::dialect::multipart;
 use crate::dialect::openai_chat::request::{BadRequest, Head};
 use crate::policy::capability::Needs;
 use crate::policy::chain::Choice;
+use crate::policy::recovery::Recovery;
 use crate::policy::run::{MAX_LEVELS, Plan};
 use crate::policy::time::Instant;
 
@@ -28,6 +29,7 @@ pub struct Wishes<'a> {
     fallbacks: Option<&'a HeaderValue>,
     deadline_ms: Option<&'a HeaderValue>,
     litellm_timeout: Option<&'a HeaderValue>,
+    stream_recovery: Option<&'a HeaderValue>,
     session: Option<&'a HeaderValue>,
 }
 
@@ -45,6 +47,7 @@ impl<'a> Wishes<'a> {
                 }
                 "x-backstop-fallbacks" => &mut wishes.fallbacks,
                 "x-backstop-deadline-ms" => &mut wishes.deadline_ms,
+                "x-backstop-stream-recovery" => &mut wishes.stream_recovery,
                 "x-litellm-timeout" => &mut wishes.litellm_timeout,
                 "x-session-id" => &mut wishes.session,
                 // They concern the vendor.
@@ -109,7 +112,12 @@ pub fn plan(
     now: Instant,
 ) -> Result<Plan, ApiError> {
     let choice = choose(state, endpoint, wishes, head)?;
-    let deadline = now + deadline(wishes)?.map_or(state.run.deadline, |asked| asked.min(state.run.deadline));
+    let most = choice.chain.deadline.unwrap_or(state.run.deadline);
+    let deadline = now + deadline(wishes)?.map_or(most, |asked| asked.min(most));
+    let recovery = match stream_recovery(wishes)?.or(choice.chain.recovery).unwrap_or(state.run.stream_recovery) {
+        Recovery::Continue if !can_continue(endpoint, head) => Recovery::Error,
+        recovery => recovery,
+    };
     Ok(Plan {
         chain: choice.chain,
         start: choice.start,
@@ -118,9 +126,26 @@ pub fn plan(
         needs: Needs { api: endpoint.api(), ..head.needs },
         // Images and sound take their time to the first byte, streamed or not.
         stream: head.stream && !endpoint.is_media(),
+        recovery,
         same_model: endpoint == Endpoint::Embeddings,
         deadline,
     })
+}
+
+/// What the client wants to become of its stream.
+fn stream_recovery(wishes: &Wishes<'_>) -> Result<Option<Recovery>, ApiError> {
+    let Some(value) = wishes.stream_recovery else { return Ok(None) };
+    let word = value.to_str().unwrap_or_default().trim().to_ascii_lowercase();
+    let wrong = || {
+        let message = "the header `x-backstop-stream-recovery` must be error, continue or buffer";
+        ApiError::request(StatusCode::BAD_REQUEST, "invalid_header", message)
+    };
+    Recovery::from_name(&word).map(Some).ok_or_else(wrong)
+}
+
+/// Whether somebody else could finish such an answer: one text, of which nothing is told but itself.
+const fn can_continue(endpoint: Endpoint, head: &Head<'_>) -> bool {
+    matches!(endpoint, Endpoint::Chat | Endpoint::Messages) && !head.needs.choices && !head.needs.logprobs
 }
 
 fn choose(state: &State, endpoint: Endpoint, wishes: &Wishes<'_>, head: &Head<'_>) -> Result<Choice, ApiError> {

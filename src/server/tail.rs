@@ -15,11 +15,12 @@ use super::body::BoxError;
 use super::state::State;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_chat::response::Usage;
-use crate::failover::Lease;
-use crate::policy::failure::{Failure, Kind, Scope};
+use crate::failover::{Broken, Lease};
+use crate::policy::failure::{Failure, Kind, Scope, Timer};
+use crate::policy::recovery::may_continue;
 use crate::policy::time::Instant;
+use crate::stream::ending::{Break, Complaint, End, Ending, Last};
 use crate::stream::gate::Rest;
-use crate::stream::relay::{Break, Complaint, End, Ending};
 use crate::stream::tap::Tally;
 use crate::stream::translated::Spent;
 use crate::upstream::AnswerBody;
@@ -60,6 +61,18 @@ impl Drop for Account {
     }
 }
 
+/// A stream that broke after its first content, where somebody else may finish it.
+pub struct Interrupted {
+    /// What the failover layer goes on from.
+    pub broken: Broken,
+    /// What came of it.
+    pub kind: Kind,
+    /// What the client is told if nobody does.
+    pub complaint: Complaint,
+    /// The tokens it took, if they are known.
+    pub usage: Option<Usage>,
+}
+
 /// The end of a stream.
 pub struct Tail {
     state: Arc<State>,
@@ -67,13 +80,25 @@ pub struct Tail {
     account: Option<Account>,
     id: u64,
     spent: Option<Arc<Spent>>,
+    /// Somebody waits to go on if it breaks.
+    waits: bool,
+    interrupted: Option<Interrupted>,
 }
 
 impl Tail {
     /// Waits for the end of the stream that `lease` is for.
     #[must_use]
     pub fn new(state: &Arc<State>, lease: Lease, account: Account, id: u64) -> Self {
-        Self { state: Arc::clone(state), lease: Some(lease), account: Some(account), id, spent: None }
+        let (state, lease, account) = (Arc::clone(state), Some(lease), Some(account));
+        Self { state, lease, account, id, spent: None, waits: false, interrupted: None }
+    }
+
+    /// The same for a part of an answer, whose account somebody else keeps. If it breaks, nothing is told to the client:
+    /// [`interrupted`](Self::interrupted) has it.
+    #[must_use]
+    pub fn part(state: &Arc<State>, lease: Lease, id: u64) -> Self {
+        let (state, lease) = (Arc::clone(state), Some(lease));
+        Self { state, lease, account: None, id, spent: None, waits: true, interrupted: None }
     }
 
     /// The tokens of a translated stream are counted there.
@@ -83,17 +108,33 @@ impl Tail {
         self
     }
 
-    fn failed(&mut self, lease: Lease, failure: Failure, message: String) -> Complaint {
+    /// How the part broke, if it did.
+    pub const fn interrupted(&mut self) -> Option<Interrupted> {
+        self.interrupted.take()
+    }
+
+    fn usage(&self, tally: &Tally) -> Option<Usage> {
+        self.spent.as_ref().and_then(|spent| spent.usage()).or(tally.usage)
+    }
+
+    fn failed(&mut self, lease: Lease, failure: Failure, message: String, tally: &Tally) -> Last {
         let name = self.state.names.slot(lease.slot());
         tracing::warn!(
             request = %format_args!("{:016x}", self.id),
             slot = name.label,
             kind = failure.kind.name(),
+            timer = failure.timer.map(Timer::name),
             elapsed_ms = self.account.as_ref().map(|account| elapsed_ms(&self.state, account)),
             "stream broken"
         );
+        let complaint = Complaint { message, code: failure.kind.name() };
+        if self.waits {
+            let (kind, usage) = (failure.kind, self.usage(tally));
+            self.interrupted = Some(Interrupted { broken: lease.broke(failure), kind, complaint, usage });
+            return Last::Nothing;
+        }
         let _settled = lease.fail(&failure);
-        Complaint { message, code: failure.kind.name() }
+        Last::Words(complaint)
     }
 }
 
@@ -102,36 +143,51 @@ fn elapsed_ms(state: &State, account: &Account) -> u64 {
 }
 
 impl Ending for Tail {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
-        let lease = self.lease.take()?;
-        if tally.malformed > 0 {
-            self.state.metrics.malformed.inc_by(u64::from(tally.malformed));
-        }
-        let usage = self.spent.as_ref().and_then(|spent| spent.usage()).or(tally.usage);
-        count_tokens(&self.state, &lease, usage);
-        let complaint = match end {
+    fn end(&mut self, end: End, tally: &Tally) -> Last {
+        let Some(lease) = self.lease.take() else { return Last::Own };
+        self.count(&lease, tally);
+        let last = match end {
             End::Complete => {
                 lease.complete();
-                None
+                Last::Own
             }
+            // The request's own limit says nothing of the slot: the lease is dropped, and nobody goes on.
+            End::Broken(Break::Deadline) => Last::Own,
             End::Broken(how) => {
                 let failure = Failure::new(Kind::BrokenStream).with_status(200);
-                Some(self.failed(lease, failure, how.message().to_owned()))
+                let failure = if how == Break::Stalled { failure.with_timer(Timer::Stall) } else { failure };
+                self.failed(lease, failure, how.message().to_owned(), tally)
             }
             End::Error(data) => {
                 let (failure, words) = self.state.exchange.judge_event(lease.slot(), &data);
-                // After content, what does not name a lane of its own is a broken stream.
-                let failure = if failure.kind.scope() == Scope::Nothing {
+                // After content, what does not name a lane of its own is a broken stream. What is said of the request stays:
+                // nobody else would answer it.
+                let failure = if failure.kind.scope() == Scope::Nothing && (!self.waits || may_continue(failure.kind)) {
                     Failure::new(Kind::BrokenStream).with_status(200)
                 } else {
                     failure
                 };
                 let message = format!("the provider reported an error in its stream: {words}");
-                Some(self.failed(lease, failure, message))
+                self.failed(lease, failure, message, tally)
             }
         };
         self.account = None;
-        complaint
+        last
+    }
+
+    fn left(&mut self, tally: &Tally) {
+        if let Some(lease) = self.lease.take() {
+            self.count(&lease, tally);
+        }
+    }
+}
+
+impl Tail {
+    fn count(&self, lease: &Lease, tally: &Tally) {
+        if tally.malformed > 0 {
+            self.state.metrics.malformed.inc_by(u64::from(tally.malformed));
+        }
+        count_tokens(&self.state, lease, self.usage(tally));
     }
 }
 

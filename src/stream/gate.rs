@@ -89,12 +89,31 @@ impl<E: fmt::Debug> fmt::Debug for GateError<E> {
 ///
 /// # Errors
 /// An error event, the end of the body, a broken connection, or something that is no event stream: before any content.
-pub async fn hold<B>(mut body: B, limits: &GateLimits, spoken: Spoken) -> Result<Held<B>, GateError<B::Error>>
+pub async fn hold<B>(body: B, limits: &GateLimits, spoken: Spoken) -> Result<Held<B>, GateError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    hold_on(body, limits, Tap::new(limits.frame_bytes, spoken)).await
+}
+
+/// Holds a stream that continues another one, whose client has content already.
+///
+/// # Errors
+/// As [`hold`].
+pub async fn hold_more<B>(body: B, limits: &GateLimits, spoken: Spoken) -> Result<Held<B>, GateError<B::Error>>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut tap = Tap::new(limits.frame_bytes, spoken);
+    tap.overrun();
+    hold_on(body, limits, tap).await
+}
+
+async fn hold_on<B>(mut body: B, limits: &GateLimits, mut tap: Tap) -> Result<Held<B>, GateError<B::Error>>
 where
     B: Body<Data = Bytes> + Unpin,
 {
     let commit = Commit::new(limits.held_bytes);
-    let mut tap = Tap::new(limits.frame_bytes, spoken);
     let mut chunks = Chunks::new();
     let mut held = 0;
     let mut begun = false;

@@ -1,5 +1,7 @@
 //! Bodies in flight: the gate before the first content and the relay after it.
 
+pub mod buffer;
+pub mod ending;
 pub mod gate;
 pub mod relay;
 pub mod spoken;

@@ -20,64 +20,29 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::gate::{Held, closed};
-use super::tap::{Passed, Stop, Tally, Tap};
+use super::ending::{Break, End, Ending, Last};
+use super::gate::{Chunks, Held, closed};
+use super::tap::{Passed, Stop, Tap};
 use crate::clock;
 use crate::framing::sse::Block;
+use crate::policy::commit::Why;
 
 /// How long an upstream may keep the connection open after `[DONE]` before it is hung up on.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// How a stream ended.
-#[derive(Clone, PartialEq, Eq)]
-pub enum End {
-    /// With a finish reason.
-    Complete,
-    /// Without one.
-    Broken(Break),
-    /// With an error event of the vendor: its data.
-    Error(Bytes),
+/// How long a relay waits.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// The longest pause between two pieces of data.
+    pub stall: Duration,
+    /// A comment goes out when nothing was sent for this long.
+    pub keep_alive: Duration,
+    /// The stream must have ended by then.
+    pub deadline: Instant,
 }
 
-/// How a stream broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Break {
-    /// The connection broke.
-    Cut,
-    /// Nothing came for the stall limit.
-    Stalled,
-    /// The body ended, or said `[DONE]`, without a finish reason.
-    Unfinished,
-}
-
-impl Break {
-    /// What a client is told of it.
-    #[must_use]
-    pub const fn message(self) -> &'static str {
-        match self {
-            Self::Cut => "the connection to the provider broke before the answer was complete",
-            Self::Stalled => "the provider stopped sending before the answer was complete",
-            Self::Unfinished => "the provider ended the stream before the answer was complete",
-        }
-    }
-}
-
-/// What a client is told of a stream that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
-    /// In words: nothing of a vendor's text belongs in them unredacted.
-    pub message: String,
-    /// In one word.
-    pub code: &'static str,
-}
-
-/// Hears how a stream ended. A relay that is dropped before says nothing: the ending is dropped with it, which means
-/// that the client went away.
-pub trait Ending {
-    /// Called exactly once, before the client has the last byte. For anything but [`End::Complete`] it may return
-    /// what the client is told; `None` takes the relay's own words.
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint>;
-}
+/// What keeps a connection alive through which nothing is sent.
+pub const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 enum State {
     /// The upstream is read.
@@ -89,7 +54,10 @@ enum State {
 
 pin_project! {
     /// The body for the client. It never fails: what breaks becomes an error event.
-    pub struct Relay<B, E> {
+    pub struct Relay<B, E>
+    where
+        E: Ending,
+    {
         held: smallvec::IntoIter<[Bytes; 4]>,
         stop: Option<Stop>,
         tap: Tap,
@@ -98,14 +66,28 @@ pin_project! {
         ending: E,
         told: bool,
         state: State,
-        stall: Duration,
+        patience: Patience,
         // When data last came. Comments don't count.
         fed: Instant,
+        // When anything last went out.
+        sent: Instant,
         // One timer, armed when the stream first pauses and again only when it fires too early.
         #[pin]
         timer: Sleep,
         // Who the timer wakes.
         waiting: Option<Waker>,
+    }
+
+    impl<B, E> PinnedDrop for Relay<B, E>
+    where
+        E: Ending,
+    {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if !*this.told {
+                this.ending.left(this.tap.tally());
+            }
+        }
     }
 }
 
@@ -114,10 +96,10 @@ where
     B: Body<Data = Bytes> + Unpin,
     E: Ending,
 {
-    /// Takes over from the gate; `stall` is the longest pause between two pieces of data. Must be called inside a tokio
-    /// runtime with a timer.
-    pub fn new(held: Held<B>, ending: E, stall: Duration) -> Self {
+    /// Takes over from the gate. Must be called inside a tokio runtime with a timer.
+    pub fn new(held: Held<B>, ending: E, patience: Patience) -> Self {
         let fed = clock::now();
+        let Patience { stall, keep_alive, deadline } = patience;
         Self {
             held: held.chunks.into_iter(),
             stop: held.stop,
@@ -127,11 +109,39 @@ where
             ending,
             told: false,
             state: State::Flowing,
-            stall,
+            patience,
             fed,
-            timer: tokio::time::sleep_until(fed + stall),
+            sent: fed,
+            timer: tokio::time::sleep_until((fed + stall.min(keep_alive)).min(deadline)),
             waiting: None,
         }
+    }
+
+    /// Who hears of the end.
+    pub fn ending(self: Pin<&mut Self>) -> &mut E {
+        self.project().ending
+    }
+
+    /// Gives back what it has not passed on; `over` is a body that has ended.
+    pub fn surrender(self: Pin<&mut Self>, over: B) -> Held<B> {
+        let this = self.project();
+        *this.told = true;
+        *this.state = State::Over;
+        let spoken = this.tap.spoken();
+        Held {
+            why: Why::Full,
+            chunks: std::mem::replace(this.held, Chunks::new().into_iter()).collect(),
+            stop: this.stop.take(),
+            tap: std::mem::replace(this.tap, Tap::new(0, spoken)),
+            body: std::mem::replace(this.body, over),
+            ended: *this.upstream_ended,
+        }
+    }
+
+    /// Whether the client has half of a frame.
+    #[must_use]
+    pub const fn is_loose(&self) -> bool {
+        self.tap.is_loose()
     }
 
     /// What goes out next; `None` when all is out.
@@ -182,15 +192,24 @@ where
                 self.as_mut().finish();
                 continue;
             }
-            ready!(self.as_mut().poll_upstream(cx));
+            // One that never pauses hears no timer.
+            if *this.sent >= this.patience.deadline && !*this.told {
+                self.as_mut().broke(Break::Deadline);
+                continue;
+            }
+            if let Some(comment) = ready!(self.as_mut().poll_upstream(cx)) {
+                return Poll::Ready(Some(comment));
+            }
         }
     }
 
     /// Bytes that were read: out they go, unless there are none.
     fn take(mut self: Pin<&mut Self>, passed: Passed) -> Option<Bytes> {
         let this = self.as_mut().project();
+        let now = clock::now();
+        *this.sent = now;
         if passed.fed {
-            *this.fed = clock::now();
+            *this.fed = now;
         }
         *this.stop = passed.stop;
         if this.tap.done() && !*this.told {
@@ -199,8 +218,8 @@ where
         (!passed.bytes.is_empty()).then_some(passed.bytes)
     }
 
-    /// Takes a chunk from the upstream, or learns that there is none.
-    fn poll_upstream(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Takes a chunk from the upstream, or learns that there is none; or finds that a comment is due.
+    fn poll_upstream(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let this = self.as_mut().project();
         match Pin::new(&mut *this.body).poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
@@ -215,30 +234,46 @@ where
                 *this.stop = passed.stop;
                 *this.held = closed(passed.bytes, this.tap).into_iter();
             }
-            Poll::Pending => {
-                ready!(self.as_mut().poll_stalled(cx));
-                self.broke(Break::Stalled);
-            }
+            Poll::Pending => match ready!(self.as_mut().poll_silence(cx)) {
+                Some(how) => self.broke(how),
+                None => return Poll::Ready(Some(COMMENT)),
+            },
         }
-        Poll::Ready(())
+        Poll::Ready(None)
     }
 
-    /// Ready when nothing has come for too long.
-    fn poll_stalled(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing has come for too long, or a comment is due.
+    fn poll_silence(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Break>> {
         let mut this = self.project();
         let armed = this.waiting.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
         if armed && !this.timer.is_elapsed() {
             return Poll::Pending;
         }
         *this.waiting = Some(cx.waker().clone());
-        let limit = if this.tap.done() { LINGER } else { *this.stall };
+        let Patience { stall, keep_alive, deadline } = *this.patience;
+        let stalled = *this.fed + if this.tap.done() { LINGER } else { stall };
         loop {
             ready!(this.timer.as_mut().poll(cx));
-            let due = *this.fed + limit;
-            if clock::now() >= due {
-                return Poll::Ready(());
+            let now = clock::now();
+            if now >= deadline {
+                return Poll::Ready(Some(Break::Deadline));
             }
-            this.timer.as_mut().reset(due);
+            if now >= stalled {
+                return Poll::Ready(Some(Break::Stalled));
+            }
+            // Half a frame is no place for a comment, and behind the end nobody waits.
+            let quiet = this.tap.is_loose() || this.tap.done();
+            let comment = now >= *this.sent + keep_alive && !quiet;
+            if comment {
+                *this.sent = now;
+            }
+            let next = if quiet { stalled } else { stalled.min(*this.sent + keep_alive) };
+            this.timer.as_mut().reset(next.min(deadline));
+            if comment {
+                // Asked again, it must be armed again.
+                *this.waiting = None;
+                return Poll::Ready(None);
+            }
         }
     }
 
@@ -288,12 +323,17 @@ where
             return;
         }
         let (message, code) = match &end {
+            End::Broken(Break::Deadline) => (Break::Deadline.message(), "timeout"),
             End::Broken(how) => (how.message(), "broken_stream"),
             End::Error(_) | End::Complete => ("the provider reported an error in its stream", "upstream_error"),
         };
         let event = match this.ending.end(end, this.tap.tally()) {
-            Some(complaint) => this.tap.failure(&complaint.message, complaint.code),
-            None => this.tap.failure(message, code),
+            Last::Words(complaint) => this.tap.failure(&complaint.message, complaint.code),
+            Last::Own => this.tap.failure(message, code),
+            Last::Nothing => {
+                *this.state = State::Over;
+                return;
+            }
         };
         *this.state = State::Last(after_half(this.tap, event));
     }

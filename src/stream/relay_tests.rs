@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use http_body_util::BodyExt;
 use proptest::prelude::*;
 
+use super::super::ending::Complaint;
 use super::super::gate::{GateError, GateLimits, hold};
 use super::super::script::{Act, Script, send};
 use super::super::spoken::Spoken;
 use super::*;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::openai_chat::stream::error_event;
+use crate::stream::tap::Tally;
 
 const ROLE: &str =
     "data: {\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"},\"finish_reason\":null}]}\n\n";
@@ -28,7 +30,15 @@ enum Heard {
     Complete(Tally),
     Broken(Break, Tally),
     Error(Bytes, Tally),
+    Left(Tally),
     Dropped,
+}
+
+/// Longer than any of these streams.
+const LONG: Duration = Duration::from_secs(600);
+
+fn patience() -> Patience {
+    Patience { stall: STALL, keep_alive: LONG, deadline: clock::now() + LONG }
 }
 
 struct Ear(Arc<Mutex<Vec<Heard>>>);
@@ -42,13 +52,17 @@ impl Ear {
 }
 
 impl Ending for Ear {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
+    fn end(&mut self, end: End, tally: &Tally) -> Last {
         self.hear(match end {
             End::Complete => Heard::Complete(*tally),
             End::Broken(how) => Heard::Broken(how, *tally),
             End::Error(data) => Heard::Error(data, *tally),
         });
-        None
+        Last::Own
+    }
+
+    fn left(&mut self, tally: &Tally) {
+        self.hear(Heard::Left(*tally));
     }
 }
 
@@ -65,7 +79,7 @@ async fn relay(script: Script, limits: &GateLimits) -> (Vec<Bytes>, Vec<Heard>) 
         Ok(held) => held,
         Err(error) => unreachable!("{error:?}"),
     };
-    let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), STALL));
+    let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), patience()));
     let mut out = Vec::new();
     while let Some(Ok(frame)) = relay.frame().await {
         out.extend(frame.into_data());
@@ -220,24 +234,27 @@ async fn a_dropped_relay_only_drops_its_ending() {
     let Ok(held) = hold(Script::chunks([TEXT, TEXT]), &GateLimits::default(), Spoken::Chat).await else {
         unreachable!("content")
     };
-    let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), STALL));
+    let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), patience()));
     assert!(relay.frame().await.is_some());
     drop(relay);
-    assert_eq!(heard.lock().map(|all| all.clone()).unwrap_or_default(), [Heard::Dropped]);
+    let left = Heard::Left(Tally::default());
+    assert_eq!(heard.lock().map(|all| all.clone()).unwrap_or_default(), [left, Heard::Dropped]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_ending_that_has_words_gives_them() {
     struct Words;
     impl Ending for Words {
-        fn end(&mut self, _: End, _: &Tally) -> Option<Complaint> {
-            Some(Complaint { message: "mine".to_owned(), code: "code" })
+        fn end(&mut self, _: End, _: &Tally) -> Last {
+            Last::Words(Complaint { message: "mine".to_owned(), code: "code" })
         }
+
+        fn left(&mut self, _: &Tally) {}
     }
     let Ok(held) = hold(Script::chunks([TEXT]), &GateLimits::default(), Spoken::Chat).await else {
         unreachable!("content")
     };
-    let all = Relay::new(held, Words, STALL).collect().await.map(http_body_util::Collected::to_bytes);
+    let all = Relay::new(held, Words, patience()).collect().await.map(http_body_util::Collected::to_bytes);
     let event = error_event("mine", "server_error", "code");
     assert_eq!(all, Ok(Bytes::from([TEXT.as_bytes(), &event].concat())));
 }
@@ -277,7 +294,7 @@ async fn fare(chunks: Vec<&[u8]>) -> Result<(Vec<u8>, Heard), String> {
         Err(GateError::Event(data)) => Err(format!("event {data:?}")),
         Err(error) => Err(format!("{error:?}")),
         Ok(held) => {
-            let all = Relay::new(held, Ear(Arc::clone(&heard)), STALL).collect().await;
+            let all = Relay::new(held, Ear(Arc::clone(&heard)), patience()).collect().await;
             let all = all.map(|all| all.to_bytes().to_vec()).unwrap_or_default();
             let heard = heard.lock().map(|all| all.clone()).unwrap_or_default();
             match heard.as_slice() {
@@ -321,4 +338,63 @@ proptest! {
         prop_assert_eq!(&same(split), &whole);
         prop_assert_eq!(&same(bytes), &whole);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_go_out_while_nothing_else_does() {
+    let pause = || Act::Pause(Duration::from_secs(25));
+    let acts = vec![send(TEXT.as_bytes()), pause(), send(b": hi\n\n"), send(TEXT.as_bytes()), pause(), Act::Break];
+    let Ok(held) = hold(Script::new(acts), &GateLimits::default(), Spoken::Chat).await else { unreachable!("content") };
+    let ear = Ear(Arc::default());
+    let mut relay = Box::pin(Relay::new(held, ear, Patience { keep_alive: Duration::from_secs(10), ..patience() }));
+    let mut comments = 0;
+    while let Some(Ok(frame)) = relay.frame().await {
+        comments += u32::from(frame.into_data().is_ok_and(|bytes| bytes == COMMENT));
+    }
+    assert_eq!(comments, 4, "after 10 and 20 s of each pause");
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_do_not_feed_a_stalled_stream() {
+    let acts = vec![send(TEXT.as_bytes()), Act::Hang];
+    let Ok(held) = hold(Script::new(acts), &GateLimits::default(), Spoken::Chat).await else { unreachable!("content") };
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let began = clock::now();
+    let patience = Patience { keep_alive: Duration::from_secs(7), ..patience() };
+    let _all = Relay::new(held, Ear(Arc::clone(&heard)), patience).collect().await;
+    assert_eq!(clock::now() - began, STALL);
+    let heard = heard.lock().map(|all| all.clone()).unwrap_or_default();
+    assert_eq!(heard.first(), Some(&Heard::Broken(Break::Stalled, Tally::default())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_ends_a_stream_that_flows_and_one_that_never_pauses() {
+    for pause in [Duration::from_secs(3), Duration::ZERO] {
+        let acts = (0..1_000).flat_map(|_| [send(TEXT.as_bytes()), Act::Pause(pause)]);
+        let Ok(held) = hold(Script::new(acts), &GateLimits::default(), Spoken::Chat).await else {
+            unreachable!("content")
+        };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let deadline = if pause.is_zero() { clock::now() } else { clock::now() + Duration::from_secs(60) };
+        let relay = Relay::new(held, Ear(Arc::clone(&heard)), Patience { deadline, ..patience() });
+        let all = relay.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+        assert!(all.ends_with(b"\"code\":\"timeout\"}}\n\n"), "{all:?}");
+        let heard = heard.lock().map(|all| all.clone()).unwrap_or_default();
+        assert_eq!(heard.first(), Some(&Heard::Broken(Break::Deadline, Tally::default())));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_has_used_what_was_counted_so_far() {
+    let counted = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":1}}\n\n";
+    let more = counted.replace("\"completion_tokens\":1", "\"completion_tokens\":2");
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let script = Script::new([send(counted.as_bytes()), send(more.as_bytes()), Act::Hang]);
+    let Ok(held) = hold(script, &GateLimits::default(), Spoken::Chat).await else { unreachable!("content") };
+    let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), patience()));
+    assert!(relay.frame().await.is_some() && relay.frame().await.is_some());
+    drop(relay);
+    let usage = Some(Usage { prompt_tokens: 5, completion_tokens: 2 });
+    let heard = heard.lock().map(|all| all.clone()).unwrap_or_default();
+    assert_eq!(heard.first(), Some(&Heard::Left(Tally { usage, malformed: 0 })));
 }

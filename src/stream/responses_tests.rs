@@ -11,6 +11,7 @@ use super::super::spoken::Spoken;
 use super::*;
 use crate::dialect::openai_chat::response::Usage;
 use crate::policy::commit::Why;
+use crate::stream::tap::Tally;
 
 const CREATED: &str = "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_7\",\"model\":\"m\",\"created_at\":9,\"output\":[]}}\n\n";
 const ADDED: &str = "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"item\":{\"type\":\"function_call\"}}\n\n";
@@ -21,16 +22,23 @@ const FAILED: &str = "event: response.failed\ndata: {\"type\":\"response.failed\
 const ERROR: &str = "event: error\ndata: {\"type\":\"error\",\"code\":\"insufficient_quota\",\"message\":\"no\"}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
 
+fn patience() -> Patience {
+    let long = Duration::from_secs(600);
+    Patience { stall: Duration::from_secs(30), keep_alive: long, deadline: clock::now() + long }
+}
+
 #[derive(Clone, Default)]
 struct Ear(Arc<Mutex<Vec<(bool, Tally)>>>);
 
 impl Ending for Ear {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
+    fn end(&mut self, end: End, tally: &Tally) -> Last {
         if let Ok(mut heard) = self.0.lock() {
             heard.push((end == End::Complete, *tally));
         }
-        None
+        Last::Own
     }
+
+    fn left(&mut self, _: &Tally) {}
 }
 
 async fn gate(chunks: &[&str]) -> Result<Held<Script>, GateError<&'static str>> {
@@ -42,7 +50,7 @@ async fn run(acts: Vec<Act>) -> (String, bool, Tally) {
     let held = hold(Script::new(acts), &GateLimits::default(), Spoken::Responses).await;
     let Ok(held) = held else { unreachable!("it has content") };
     let ear = Ear::default();
-    let relay = Relay::new(held, ear.clone(), Duration::from_secs(30));
+    let relay = Relay::new(held, ear.clone(), patience());
     let all = relay.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let heard = ear.0.lock().map(|heard| heard.clone()).unwrap_or_default();
     let [(complete, tally)] = heard.as_slice() else { unreachable!("told once: {heard:?}") };
@@ -83,7 +91,7 @@ async fn a_last_event_that_is_too_long_to_be_read_is_known_by_its_name_alone() {
             );
             let Ok(held) = hold(script, &tiny, Spoken::Responses).await else { unreachable!("it has content") };
             let ear = Ear::default();
-            let relay = Relay::new(held, ear.clone(), Duration::from_secs(30));
+            let relay = Relay::new(held, ear.clone(), patience());
             let all = relay.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
             let out = String::from_utf8_lossy(&all).into_owned();
             let heard = ear.0.lock().map(|heard| heard.clone()).unwrap_or_default();

@@ -23,7 +23,7 @@ use crate::policy::commit::{Commit, Verdict, Why};
 /// What was counted over a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
-    /// The last usage the vendor gave, from the frame with the finish reason on: before it nobody sends the final one.
+    /// The last usage the vendor gave; before the frame with the finish reason it is what was used so far.
     pub usage: Option<Usage>,
     /// Frames that were not JSON and were dropped. Above 0 the stream is not lossless.
     pub malformed: u32,
@@ -107,6 +107,18 @@ impl Tap {
         }
     }
 
+    /// Behind the last byte of a stream that ended well.
+    #[must_use]
+    pub fn ended(spoken: Spoken, tally: Tally) -> Self {
+        Self { content: true, finished: true, done: true, tally, ..Self::new(0, spoken) }
+    }
+
+    /// Whose frames it reads.
+    #[must_use]
+    pub const fn spoken(&self) -> Spoken {
+        self.spoken
+    }
+
     /// Takes a chunk of the upstream; then [`pull`](Self::pull) until it is used up.
     pub fn push(&mut self, chunk: Bytes) {
         self.frames.push(chunk);
@@ -174,7 +186,7 @@ impl Tap {
         passed(self.sift(rest, None, true))
     }
 
-    /// More was held than may be: there is content for all anyone knows.
+    /// There is content for all anyone knows: more was held than may be, or an earlier stream said it.
     pub const fn overrun(&mut self) {
         self.content = true;
     }
@@ -263,7 +275,9 @@ impl Tap {
         let Some(usage) = usage else { return };
         if self.spoken == Spoken::Messages {
             self.tally.usage = Some(self.tally.usage.map_or(usage, |before| before.or_more(usage)));
-        } else if self.finished {
+        } else {
+            // Who counts in every chunk is read chunk by chunk: if the stream is left, that is what it took.
+            self.compares &= self.finished;
             self.tally.usage = Some(usage);
         }
     }
@@ -287,7 +301,8 @@ impl Tap {
                 dropped.extend(self.behind_the_end(&block, &event));
                 continue;
             }
-            let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished;
+            let counts = self.spoken == Spoken::Chat && self.tally.usage.is_some();
+            let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished && !counts;
             let Some(signal) = self.spoken.read(&event, trusted) else { continue };
             fed = true;
             if let (Some(gate), None) = (gate, why) {

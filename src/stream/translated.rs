@@ -6,23 +6,30 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
+use tokio::time::Instant;
 
+use crate::clock;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::translate::{Translation, Translator};
 use crate::dialect::vendor::Dialect;
 use crate::framing::eventstream::Messages;
 use crate::framing::sse::{Block, Frames, events};
 
-/// The tokens of a translated stream, for whoever settles it: the client may not have asked for them.
+/// What a translated stream tells whoever waits for it or settles it: its tokens, for which the client may not have asked,
+/// and of one that continues another whether it does.
 #[derive(Debug, Default)]
 pub struct Spent {
     prompt: AtomicU64,
     completion: AtomicU64,
+    diverged: AtomicBool,
+    /// When its upstream last said some content: ms after the body was made, 0 for never.
+    heard: AtomicU64,
 }
 
 impl Spent {
@@ -34,6 +41,18 @@ impl Spent {
             completion_tokens: self.completion.load(Ordering::Relaxed),
         };
         (usage != Usage::default()).then_some(usage)
+    }
+
+    /// Whether it turned out not to be the answer whose beginning the client has.
+    #[must_use]
+    pub fn diverged(&self) -> bool {
+        self.diverged.load(Ordering::Relaxed)
+    }
+
+    /// How long after its body was made its upstream last said some content; `None` before that.
+    #[must_use]
+    pub fn heard(&self) -> Option<Duration> {
+        Some(self.heard.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(Duration::from_millis)
     }
 }
 
@@ -56,6 +75,9 @@ pub struct Translated<B> {
     translator: Translator,
     out: BytesMut,
     spent: Arc<Spent>,
+    /// When it was made, of a continuation, and how many contents it has said.
+    made: Option<Instant>,
+    said: u64,
 }
 
 impl<B> Translated<B> {
@@ -74,6 +96,8 @@ impl<B> Translated<B> {
             translator: translation.stream(),
             out: BytesMut::new(),
             spent: Arc::default(),
+            made: translation.resumption.is_some().then(clock::now),
+            said: 0,
         }
     }
 
@@ -149,6 +173,13 @@ impl<B> Translated<B> {
     }
 
     fn count(&mut self) {
+        if let Some(made) = self.made {
+            if std::mem::replace(&mut self.said, self.translator.said()) < self.translator.said() {
+                let millis = u64::try_from((clock::now() - made).as_millis()).unwrap_or(u64::MAX);
+                self.spent.heard.store(millis.max(1), Ordering::Relaxed);
+            }
+            self.spent.diverged.store(self.translator.diverged(), Ordering::Relaxed);
+        }
         if let Some(usage) = self.translator.usage() {
             self.spent.prompt.store(usage.input, Ordering::Relaxed);
             self.spent.completion.store(usage.output, Ordering::Relaxed);

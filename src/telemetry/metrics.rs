@@ -58,6 +58,10 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Chunks that were no JSON and were not passed on.
     pub malformed: IntCounter,
+    /// Streams that broke after content and that somebody else went on with.
+    pub recoveries_continued: IntCounter,
+    /// … and that nobody could finish, although their chain or request wanted it.
+    pub recoveries_failed: IntCounter,
     lane_state: GaugeVec,
     cooldown_remaining: GaugeVec,
     slot_in_flight: GaugeVec,
@@ -91,6 +95,8 @@ impl Metrics {
             prompt_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "prompt"]),
             completion_tokens: tokens.with_label_values(&[&slot.provider, &slot.model, "completion"]),
         });
+        let recoveries_help = "Streams that broke after content where somebody else was to finish them";
+        let recoveries = all.counters("stream_recoveries_total", recoveries_help, &["outcome"])?;
         let endpoints = Endpoint::ALL.map(|endpoint| EndpointMetrics {
             ok: requests.with_label_values(&[endpoint.name(), "200"]),
             duration: duration.with_label_values(&[endpoint.name()]),
@@ -113,6 +119,8 @@ impl Metrics {
             malformed: all
                 .counters("malformed_chunks_total", "Stream chunks that were skipped", &[])?
                 .with_label_values::<&str>(&[]),
+            recoveries_continued: recoveries.with_label_values(&["continued"]),
+            recoveries_failed: recoveries.with_label_values(&["failed"]),
             lane_state: all.gauges("lane_state", state_help, &["lane", "name"])?,
             cooldown_remaining: all.gauges("cooldown_remaining_seconds", remaining_help, &["lane", "name"])?,
             slot_in_flight: all.gauges("attempts_in_flight", "Attempts in flight", &slot)?,

@@ -9,6 +9,7 @@ use super::metrics::Metrics;
 use super::names::Names;
 use crate::failover::{AttemptEnd, Handover, Observer};
 use crate::policy::chain::Level;
+use crate::policy::failure::Timer;
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{Change, Event};
 
@@ -74,6 +75,7 @@ impl Observer for Watch {
             to,
             kind,
             status = handover.failure.status,
+            timer = handover.failure.timer.map(Timer::name),
             lane = cooled.map(|(lane, _)| lane),
             streak = handover.change.map(|change| change.streak),
             until = handover.change.map(|_| super::log::wall_clock_in(handover.remaining)),

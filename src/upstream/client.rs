@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::body::RequestBody;
-use super::connector::Connector;
+use super::connector::{Connector, TooLate};
 use super::pool::{AnswerBody, Pool, Sender};
 
 /// How connections are made and kept.
@@ -59,6 +59,8 @@ impl std::error::Error for ClientError {}
 pub struct SendError {
     /// The connection could not be made.
     pub connecting: bool,
+    /// … within its limit.
+    pub too_late: bool,
     /// In words, for the log.
     pub reason: String,
 }
@@ -107,11 +109,15 @@ pub struct Client(Arc<Inner>);
 
 impl Client {
     /// Sends a request; `make` makes it (again, if it has to be sent twice). Its address is a path, and it says its
-    /// host itself.
+    /// host itself. A new connection must be there within `connect`, or within the client's own limit.
     ///
     /// # Errors
     /// No HTTP answer came.
-    pub async fn send(&self, make: impl Fn() -> Request<RequestBody>) -> Result<Response<AnswerBody>, SendError> {
+    pub async fn send(
+        &self,
+        make: impl Fn() -> Request<RequestBody>,
+        connect: Option<Duration>,
+    ) -> Result<Response<AnswerBody>, SendError> {
         if let Some(mut sender) = self.0.pool.take().await {
             match sender.send_request(make()).await {
                 Ok(response) => return Ok(self.answer(response, sender)),
@@ -121,7 +127,7 @@ impl Client {
             }
         }
         // Boxed: most requests need no new connection, and should not keep room for one.
-        let mut sender = Box::pin(self.connect()).await?;
+        let mut sender = Box::pin(self.connect(connect)).await?;
         match sender.send_request(make()).await {
             Ok(response) => Ok(self.answer(response, sender)),
             Err(error) => Err(send_error(false, &error)),
@@ -133,15 +139,18 @@ impl Client {
     /// # Errors
     /// No connection could be made.
     pub async fn reach(&self) -> Result<(), SendError> {
-        self.connect().await.map(drop)
+        self.connect(None).await.map(drop)
     }
 
     fn answer(&self, response: Response<hyper::body::Incoming>, sender: Sender) -> Response<AnswerBody> {
         response.map(|body| AnswerBody::new(body, sender, &self.0.pool))
     }
 
-    async fn connect(&self) -> Result<Sender, SendError> {
-        let socket = self.0.connector.connect(&self.0.host).await.map_err(|error| send_error(true, &*error))?;
+    async fn connect(&self, limit: Option<Duration>) -> Result<Sender, SendError> {
+        let connecting = self.0.connector.connect(&self.0.host, limit);
+        let socket = connecting
+            .await
+            .map_err(|error| SendError { too_late: error.is::<TooLate>(), ..send_error(true, &*error) })?;
         let (sender, connection) = self.0.http.handshake(socket).await.map_err(|error| send_error(true, &error))?;
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -160,7 +169,7 @@ fn send_error(connecting: bool, error: &(dyn std::error::Error + 'static)) -> Se
         reason.push_str(&cause.to_string());
         source = cause.source();
     }
-    SendError { connecting, reason }
+    SendError { connecting, too_late: false, reason }
 }
 
 /// The system's certificates. Reading them takes longer than all the rest of the start: once is enough.

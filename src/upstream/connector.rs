@@ -3,7 +3,7 @@
 //! Owns the socket. Refuses to know requests.
 
 use std::error::Error;
-use std::io;
+use std::fmt;
 use std::time::Duration;
 
 use http::Uri;
@@ -15,6 +15,18 @@ use tower::ServiceExt;
 
 /// An open connection.
 pub type Socket = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// The limit was reached.
+#[derive(Debug)]
+pub struct TooLate;
+
+impl fmt::Display for TooLate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no connection within the connect limit")
+    }
+}
+
+impl Error for TooLate {}
 
 /// Opens connections within a limit.
 #[derive(Debug, Clone)]
@@ -38,12 +50,10 @@ impl Connector {
     /// Connects to the host of `uri`.
     ///
     /// # Errors
-    /// No such host, nobody there, a certificate that is not trusted, or not within the limit.
-    pub async fn connect(&self, uri: &Uri) -> Result<Socket, Box<dyn Error + Send + Sync>> {
+    /// No such host, nobody there, a certificate that is not trusted, or not within the limit: its own, or this one.
+    pub async fn connect(&self, uri: &Uri, limit: Option<Duration>) -> Result<Socket, Box<dyn Error + Send + Sync>> {
         let connecting = self.inner.clone().oneshot(uri.clone());
-        tokio::time::timeout(self.limit, connecting)
-            .await
-            .map_err(|_elapsed| io::Error::new(io::ErrorKind::TimedOut, "no connection within the connect limit"))?
+        tokio::time::timeout(limit.unwrap_or(self.limit), connecting).await.map_err(|_elapsed| TooLate)?
     }
 }
 
@@ -60,7 +70,7 @@ mod tests {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let tls = tls.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
-        let socket = Connector::new(tls, Duration::from_secs(10)).connect(&uri).await.unwrap();
+        let socket = Connector::new(tls, Duration::from_secs(10)).connect(&uri, None).await.unwrap();
         let MaybeHttpsStream::Http(tcp) = &socket else { panic!("no TLS was asked for") };
         assert!(tcp.inner().nodelay().unwrap());
     }

@@ -25,10 +25,12 @@ use crate::dialect::hint::quota_rest;
 use crate::dialect::openai_chat::request::{BadRequest, Edit};
 use crate::dialect::openai_chat::response::{Usage, Whole, inspect};
 use crate::dialect::openai_responses::response::inspect as inspect_response;
+use crate::dialect::translate;
 use crate::failover::{Attempt, Clock, Miss, SharedLedger};
 use crate::policy::classify::Overrides;
-use crate::policy::failure::{Failure, Kind};
+use crate::policy::failure::{Failure, Kind, Timer};
 use crate::policy::id::SlotId;
+use crate::policy::recovery::Recovery;
 use crate::policy::time::Instant;
 use crate::stream::gate::{Collected, GateError, GateLimits, Held, Rest, hold, whole};
 use crate::stream::spoken::Spoken;
@@ -51,6 +53,30 @@ pub struct Query {
     pub id: u64,
     /// What was asked, without a dialect: read when the first target needs it.
     pub canonical: OnceLock<Result<canonical::Request, BadRequest>>,
+    /// What the client has of the answer already, if its stream broke.
+    pub sent: Option<Arc<canonical::Sent>>,
+}
+
+impl Query {
+    /// The same, for who goes on from what the client has.
+    #[must_use]
+    pub fn resumed(&self, sent: Arc<canonical::Sent>) -> Self {
+        Self {
+            endpoint: self.endpoint,
+            body: self.body.clone(),
+            edit: self.edit.clone(),
+            delivery: self.delivery,
+            headers: self.headers.clone(),
+            id: self.id,
+            canonical: OnceLock::new(),
+            sent: Some(sent),
+        }
+    }
+
+    /// What was asked, without a dialect.
+    pub fn canonical(&self) -> &Result<canonical::Request, BadRequest> {
+        self.canonical.get_or_init(|| translate::parse(self.endpoint.dialect(), &self.body))
+    }
 }
 
 /// How an answer is passed on.
@@ -60,6 +86,8 @@ pub enum Delivery {
     Whole,
     /// Event by event, from its first content on.
     Stream,
+    /// Event by event, when the last one is there.
+    Buffered,
     /// Byte by byte, from the first on, but for JSON and events: images and sound.
     Bytes,
 }
@@ -67,12 +95,19 @@ pub enum Delivery {
 impl Delivery {
     /// How an endpoint's answers are passed on, if a stream was asked for or not.
     #[must_use]
-    pub const fn of(endpoint: Endpoint, stream: bool) -> Self {
-        match (endpoint.is_media(), stream) {
-            (true, _) => Self::Bytes,
-            (false, true) => Self::Stream,
-            (false, false) => Self::Whole,
+    pub const fn of(endpoint: Endpoint, stream: bool, recovery: Recovery) -> Self {
+        match (endpoint.is_media(), stream, recovery) {
+            (true, ..) => Self::Bytes,
+            (false, true, Recovery::Buffer) => Self::Buffered,
+            (false, true, Recovery::Error | Recovery::Continue) => Self::Stream,
+            (false, false, _) => Self::Whole,
         }
+    }
+
+    /// Whether the vendor is asked for a stream.
+    #[must_use]
+    pub const fn is_stream(self) -> bool {
+        matches!(self, Self::Stream | Self::Buffered)
     }
 }
 
@@ -134,9 +169,9 @@ const ANTHROPIC_REQUEST_ID: HeaderName = HeaderName::from_static("request-id");
 pub(super) struct Shared {
     pub(super) routes: Arc<Routes>,
     pub(super) overrides: Overrides,
-    ledger: Arc<SharedLedger>,
-    clock: Clock,
-    limits: GateLimits,
+    pub(super) ledger: Arc<SharedLedger>,
+    pub(super) clock: Clock,
+    pub(super) limits: GateLimits,
     /// An upstream that was silent for this long and then hung up has timed out (contract section 1).
     silence: Duration,
 }
@@ -196,13 +231,17 @@ impl Shared {
             None => None,
             Some(_) => Box::pin(signed(route, &mut outgoing)).await?.map(Box::new),
         };
-        let response = route
-            .client
-            .send(|| outgoing.request(route, attempt))
-            .await
-            .map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
+        let sending = route.client.send(|| outgoing.request(route, attempt), Some(attempt.level().connect));
+        let sent = match attempt.first_content {
+            None => sending.await,
+            Some(_) => Box::pin(self.by_first_content(attempt, sending)).await?,
+        };
+        let response = sent.map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {
-            let miss = Box::pin(self.refused(route, attempt, response)).await;
+            let mut miss = Box::pin(self.refused(route, attempt, response)).await;
+            if attempt.prefill {
+                self.refused_prefill(attempt, &mut miss);
+            }
             if let (Some(signer), Some(credentials), Kind::Auth) = (&route.signer, &credentials, miss.failure.kind) {
                 signer.refuse(credentials);
             }
@@ -219,7 +258,7 @@ impl Shared {
         match attempt.request.delivery {
             Delivery::Whole => self.whole(route, attempt, &outgoing, response).await,
             // Boxed like all that is not usual: what it holds would make every answer's future as large.
-            Delivery::Stream => Box::pin(self.stream(route, attempt, &outgoing, response)).await,
+            Delivery::Stream | Delivery::Buffered => Box::pin(self.stream(route, attempt, &outgoing, response)).await,
             Delivery::Bytes => Box::pin(self.media(route, attempt, response)).await,
         }
     }
@@ -284,8 +323,22 @@ impl Shared {
                 (StreamBody::Translated(Box::new(translated)), Some(spent))
             }
         };
-        match hold(body, &GateLimits { held_bytes, ..self.limits }, spoken).await {
+        let limits = GateLimits { held_bytes, ..self.limits };
+        let held = if attempt.first_content.is_none() {
+            hold(body, &limits, spoken).await
+        } else {
+            self.hold_long(attempt, body, &limits, spent.as_deref()).await?
+        };
+        match held {
+            Ok(held) if attempt.request.delivery == Delivery::Buffered => {
+                let held = self.keep(route, attempt, &parts.headers, held).await?;
+                Ok(Reply::Stream { request_id, dropped: outgoing.dropped(), held, spent })
+            }
             Ok(held) => Ok(Reply::Stream { request_id, dropped: outgoing.dropped(), held, spent }),
+            // It gave another answer: nothing is wrong with it.
+            Err(_) if spent.is_some_and(|spent| spent.diverged()) => {
+                Err(miss(Failure::new(Kind::NotCapable).with_status(200)))
+            }
             Err(GateError::Event(data)) => Err(self.bad_200(route, attempt, &parts.headers, data)),
             Err(GateError::NotSse(body)) => Err(self.bad_200(route, attempt, &parts.headers, body)),
             Err(GateError::Ended { silent }) if silent >= self.silence => {
@@ -301,7 +354,8 @@ impl Shared {
         let silent = self.clock.now().since(started);
         let kind = if !error.connecting && silent >= self.silence { Kind::Timeout } else { Kind::Network };
         tracing::debug!(slot = slot.0, kind = kind.name(), reason = %error.reason, "no answer from upstream");
-        miss(Failure::new(kind))
+        let failure = Failure::new(kind);
+        miss(if error.too_late { failure.with_timer(Timer::Connect) } else { failure })
     }
 }
 

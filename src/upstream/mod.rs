@@ -8,6 +8,7 @@ pub mod body;
 pub mod client;
 pub mod connector;
 pub mod exchange;
+mod held;
 mod media;
 mod outgoing;
 pub mod pool;

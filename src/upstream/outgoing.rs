@@ -11,12 +11,13 @@ use http_body::Body;
 
 use super::aws::{Credentials, Signable, Signer, sign};
 use super::body::RequestBody;
-use super::exchange::{Answer, Delivery, JSON, Query};
+use super::exchange::{Answer, JSON, Query};
 use super::route::Route;
 use crate::clock::wall;
 use crate::dialect::canonical::{Cannot, Frame, Profile, Rendered};
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_chat::request::{ModelName, Segments, splice};
+use crate::dialect::resume::{self, Resumption};
 use crate::dialect::translate::{self, Translation};
 use crate::dialect::vendor::Dialect;
 use crate::dialect::{anthropic, openai_chat};
@@ -129,18 +130,26 @@ fn plain(route: &Route, attempt: &Attempt<Arc<Query>>) -> Request<RequestBody> {
 pub(super) fn prepare(route: &Route, attempt: &Attempt<Arc<Query>>) -> Result<Outgoing, Miss<Answer>> {
     let query = &attempt.request;
     let same = route.dialect == query.endpoint.dialect();
-    if same && route.is_plain {
+    if same && route.is_plain && query.sent.is_none() {
         return Ok(Outgoing::Plain);
     }
     let profile =
         Profile { model: &attempt.level().model, vendor: route.vendor, abilities: &attempt.level().abilities };
-    let Made { body, translation, dropped } = match same.then(|| passed(route, query, &profile)) {
-        Some(None) if route.by_model.is_none() => return Ok(Outgoing::Plain),
-        Some(None) => Made::unchanged(query, &route.model_name(&attempt.level().model)),
+    let given = query.sent.as_deref().filter(|_| attempt.prefill);
+    let body = given.filter(|_| same).and_then(|sent| resume::amended(route.dialect, &query.body, sent, &profile));
+    let asked = body.as_ref().unwrap_or(&query.body);
+    let made = match same.then(|| passed(route, query, asked, &profile)) {
+        Some(None) if route.by_model.is_none() && query.sent.is_none() => return Ok(Outgoing::Plain),
+        Some(None) => Made::unchanged(route.dialect, asked, query, &route.model_name(&attempt.level().model)),
         Some(Some(made)) => made,
         None => written(route, attempt, &profile)?,
     };
-    let stream = query.delivery == Delivery::Stream;
+    let Made { body, mut translation, dropped } = made;
+    if let Some(sent) = &query.sent {
+        let way = Resumption { sent: Arc::clone(sent), prefill: attempt.prefill };
+        translation.get_or_insert_with(|| own(route, query, &profile, None)).resumption = Some(way);
+    }
+    let stream = query.delivery.is_stream();
     let uri = route.uri(query.endpoint, stream, &attempt.level().model).ok_or_else(|| unaddressable(attempt))?;
     let mut headers = route.headers.clone();
     let length: u64 = body.iter().map(|segment| segment.len() as u64).sum();
@@ -157,44 +166,55 @@ struct Made {
 }
 
 impl Made {
-    fn unchanged(query: &Query, model: &ModelName) -> Self {
-        Self { body: splice(&query.body, &query.edit, model), translation: None, dropped: None }
+    fn unchanged(dialect: Dialect, body: &Bytes, query: &Query, model: &ModelName) -> Self {
+        let spliced = if query.sent.is_none() { None } else { cut(dialect, body, model) };
+        let body = spliced.unwrap_or_else(|| splice(&query.body, &query.edit, model));
+        Self { body, translation: None, dropped: None }
     }
 }
 
+/// A body that is not the client's own with another model.
+fn cut(dialect: Dialect, body: &Bytes, model: &ModelName) -> Option<Segments> {
+    let head = match dialect {
+        Dialect::Anthropic => anthropic::head::read(body),
+        Dialect::OpenAiChat | Dialect::Bedrock => openai_chat::request::read(body),
+    };
+    Some(splice(body, &head.ok()?.edit, model))
+}
+
 /// The client's body in its own dialect, if something must change that the target would refuse.
-fn passed(route: &Route, query: &Query, profile: &Profile<'_>) -> Option<Made> {
+fn passed(route: &Route, query: &Query, body: &Bytes, profile: &Profile<'_>) -> Option<Made> {
     if !matches!(query.endpoint, Endpoint::Chat | Endpoint::Messages | Endpoint::CountTokens) {
         return None;
     }
-    let amended = translate::amend(route.dialect, &query.body, profile)?;
-    let head = match route.dialect {
-        Dialect::Anthropic => anthropic::head::read(&amended.body),
-        Dialect::OpenAiChat | Dialect::Bedrock => openai_chat::request::read(&amended.body),
-    };
+    let amended = translate::amend(route.dialect, body, profile)?;
     // It was read once. What cannot be read now goes out as the client sent it.
-    let edit = head.ok()?.edit;
-    let body = splice(&amended.body, &edit, &route.model_name(profile.model));
+    let body = cut(route.dialect, &amended.body, &route.model_name(profile.model))?;
     Some(Made { body, translation: None, dropped: dropped(&amended.dropped) })
 }
 
 /// The client's request in the target's dialect.
 fn written(route: &Route, attempt: &Attempt<Arc<Query>>, profile: &Profile<'_>) -> Result<Made, Miss<Answer>> {
     let query = &attempt.request;
-    let front = query.endpoint.dialect();
-    let canonical = query.canonical.get_or_init(|| translate::parse(front, &query.body));
-    let rendered = match canonical {
-        Ok(request) => translate::render(route.dialect, request, profile),
-        Err(bad) => Err(Cannot::Bad(bad.clone())),
+    let rendered = match (query.canonical(), query.sent.as_deref().filter(|_| attempt.prefill)) {
+        (Ok(request), None) => translate::render(route.dialect, request, profile),
+        (Ok(request), Some(sent)) => resume::rendered(route.dialect, request, sent, profile),
+        (Err(bad), _) => Err(Cannot::Bad(bad.clone())),
     };
     let Rendered { body, dropped: left, schema_tool } = rendered.map_err(|cannot| refused(attempt, &cannot))?;
-    let created = wall().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let include_usage = canonical.as_ref().is_ok_and(|request| request.include_usage);
-    let frame = Frame { id: query.id, created, model: profile.model.to_owned(), include_usage };
-    let translation = Translation { upstream: route.dialect, front, frame, schema_tool };
+    let translation = own(route, query, profile, schema_tool);
     let mut segments = Segments::new();
     segments.push(Bytes::from(body));
     Ok(Made { body: segments, translation: Some(translation), dropped: dropped(&left) })
+}
+
+/// The way back of an answer in the client's words.
+fn own(route: &Route, query: &Query, profile: &Profile<'_>, schema_tool: Option<String>) -> Translation {
+    let created = wall().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let include_usage = query.canonical().as_ref().is_ok_and(|request| request.include_usage);
+    let frame = Frame { id: query.id, created, model: profile.model.to_owned(), include_usage };
+    let (upstream, front) = (route.dialect, query.endpoint.dialect());
+    Translation { upstream, front, frame, schema_tool, resumption: None }
 }
 
 /// The client's headers that concern this vendor. Betas add up; what else is given twice is the client's.

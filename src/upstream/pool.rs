@@ -141,6 +141,8 @@ pub enum StreamBody {
     Plain(AnswerBody),
     /// Translated.
     Translated(Box<Translated<AnswerBody>>),
+    /// It has ended.
+    Over,
 }
 
 impl Body for StreamBody {
@@ -151,6 +153,7 @@ impl Body for StreamBody {
         match self.get_mut() {
             Self::Plain(body) => Pin::new(body).poll_frame(context),
             Self::Translated(body) => Pin::new(body.as_mut()).poll_frame(context),
+            Self::Over => Poll::Ready(None),
         }
     }
 
@@ -158,6 +161,7 @@ impl Body for StreamBody {
         match self {
             Self::Plain(body) => body.is_end_stream(),
             Self::Translated(body) => body.is_end_stream(),
+            Self::Over => true,
         }
     }
 
@@ -165,6 +169,7 @@ impl Body for StreamBody {
         match self {
             Self::Plain(body) => body.size_hint(),
             Self::Translated(_) => SizeHint::default(),
+            Self::Over => SizeHint::with_exact(0),
         }
     }
 }

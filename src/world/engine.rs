@@ -14,6 +14,7 @@ use super::upstream::{Ending, Upstreams};
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::id::SlotId;
 use crate::policy::ledger::{self, Changes, Ledger, Permit};
+use crate::policy::recovery::Recovery;
 use crate::policy::run::{Plan, Run, Step, Try};
 use crate::policy::settings::{Jitter, RunSettings};
 use crate::policy::time::Instant;
@@ -187,6 +188,7 @@ impl<W: Witness> World<'_, W> {
             session: errand.session,
             needs: errand.needs,
             stream: errand.stream,
+            recovery: Recovery::Error,
             same_model: false,
             deadline: self.now + errand.deadline,
         };
@@ -259,7 +261,7 @@ impl<W: Witness> World<'_, W> {
     }
 
     fn attempt(&mut self, request: u32, tried: Try) {
-        let Try { permit, no, level, why, limit } = tried;
+        let Try { permit, no, level, why, limit, .. } = tried;
         let slot = permit.slot();
         let info = self.scenario.topology.slots[slot.index()];
         let fate = self.requests[request as usize].errand.fate;

@@ -161,6 +161,7 @@ fn level(random: &mut Random, provider: u64, target: u32, slots: Vec<SlotId>) ->
         order: random.pick(&ORDERS).copied().unwrap_or_default(),
         abilities,
         unserved: None,
+        connect: Duration::from_secs(5),
         first_content: Duration::from_secs(random.range(5, 60)),
         response_timeout: Duration::from_secs(300),
         stall: Duration::from_secs(30),
@@ -174,7 +175,7 @@ fn chain(random: &mut Random, models: &[Level]) -> Chain {
     for _ in 0..count {
         levels.push(rest.swap_remove(index(random.below(rest.len() as u64))).clone());
     }
-    Chain { name: Arc::from("default"), levels, continue_on_content_filter: random.chance(200), equivalent: false }
+    Chain { continue_on_content_filter: random.chance(200), ..Chain::new("default", levels) }
 }
 
 impl Scenario {

@@ -232,7 +232,7 @@ fn errors_have_the_documented_statuses_and_codes() {
     ];
     let mut real: Vec<ApiError> =
         lacks.into_iter().map(|lack| ApiError::unfit(lack, "chain", Endpoint::Chat)).collect();
-    let chain = Chain { name: "c".into(), levels: Vec::new(), continue_on_content_filter: false, equivalent: false };
+    let chain = Chain::new("c", Vec::new());
     for status in [404, 429, 502, 503, 504] {
         let composed = Composed { status, retry_after: None, should_retry: true };
         real.push(ApiError::composed(&composed, &[], &chain, &Names::default()));

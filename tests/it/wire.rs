@@ -15,8 +15,9 @@ use backstop::dialect::openai_chat::response::{Whole, inspect};
 use backstop::dialect::openai_chat::stream::{Signal, scan};
 use backstop::framing::sse::events;
 use backstop::policy::commit::Why;
+use backstop::stream::ending::{End, Ending, Last};
 use backstop::stream::gate::{GateLimits, hold};
-use backstop::stream::relay::{Complaint, End, Ending, Relay};
+use backstop::stream::relay::{Patience, Relay};
 use backstop::stream::spoken::Spoken;
 use backstop::stream::tap::Tally;
 use bytes::Bytes;
@@ -131,14 +132,22 @@ impl Body for Chunks {
     }
 }
 
+/// Longer than anything here takes.
+pub(crate) fn patience() -> Patience {
+    let long = Duration::from_secs(30);
+    Patience { stall: long, keep_alive: long, deadline: backstop::clock::now() + long }
+}
+
 #[derive(Clone, Default)]
 pub(crate) struct Ear(pub(crate) Arc<Mutex<Vec<(bool, Tally)>>>);
 
 impl Ending for Ear {
-    fn end(&mut self, end: End, tally: &Tally) -> Option<Complaint> {
+    fn end(&mut self, end: End, tally: &Tally) -> Last {
         self.0.lock().expect("no panic").push((end == End::Complete, *tally));
-        None
+        Last::Own
     }
+
+    fn left(&mut self, _: &Tally) {}
 }
 
 /// Where the frame with the first content ends, and where an error event begins, by a plain reading of the text.
@@ -178,7 +187,7 @@ async fn recorded_streams_pass_unchanged_however_they_are_cut() {
                 assert_eq!(first, content, "{}: committed later than its first content", exchange.id);
             }
             let ear = Ear::default();
-            let out = Relay::new(held, ear.clone(), Duration::from_secs(30)).collect().await;
+            let out = Relay::new(held, ear.clone(), patience()).collect().await;
             let out = out.map(|all| all.to_bytes()).unwrap_or_default();
             let heard = ear.0.lock().expect("no panic").clone();
             let [(complete, tally)] = heard.as_slice() else { panic!("{}: told {heard:?}", exchange.id) };

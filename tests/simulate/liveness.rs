@@ -32,12 +32,12 @@ fn lone(secs: u64) -> Scenario {
         order: KeyOrder::Ordered,
         abilities: Abilities::default(),
         unserved: None,
+        connect: Duration::from_secs(5),
         first_content: Duration::from_secs(5),
         response_timeout: Duration::from_secs(5),
         stall: Duration::from_secs(30),
     };
-    let chain =
-        Chain { name: Arc::from("m"), levels: vec![level], continue_on_content_filter: false, equivalent: false };
+    let chain = Chain::new("m", vec![level]);
     let info = SlotInfo { target: TargetId(0), key: KeyId(0), endpoint: EndpointId(0), quota_group: None, affinity: 1 };
     let topology =
         Topology { keys: vec![false], targets: 1, endpoints: 1, slots: vec![info], chains: vec![Arc::new(chain)] };

@@ -86,6 +86,8 @@ pub(super) async fn all(state: &Arc<State>, candidates: Vec<Candidate>, limit: D
                 level: candidate.level,
                 request: Arc::clone(&question.query),
                 started: state.clock.now(),
+                first_content: None,
+                prefill: false,
             };
             let provider = attempt.level().provider.index();
             let gate = providers.entry(provider).or_insert_with(|| Arc::new(Semaphore::new(PER_PROVIDER)));

@@ -47,7 +47,7 @@ impl Question {
         // The model's name is spliced in for each attempt, as it is for clients.
         let edit = read(&body).map_err(|_| "no question could be made for its model")?.edit;
         let (delivery, headers, canonical) = (Delivery::Whole, HeaderMap::new(), OnceLock::new());
-        let query = Query { endpoint, body, edit, delivery, headers, id: 0, canonical };
+        let query = Query { endpoint, body, edit, delivery, headers, id: 0, canonical, sent: None };
         Ok(Self { endpoint, query: Arc::new(query) })
     }
 }

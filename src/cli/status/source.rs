@@ -56,7 +56,7 @@ impl Source {
     }
 
     async fn answer(&self) -> Result<Bytes, String> {
-        let response = self.client.send(|| self.request()).await.map_err(|error| self.silent(&error.reason))?;
+        let response = self.client.send(|| self.request(), None).await.map_err(|error| self.silent(&error.reason))?;
         if response.status() != StatusCode::OK {
             return Err(self.stranger(&format!("GET {} brought {}", self.path, response.status())));
         }

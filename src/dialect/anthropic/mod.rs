@@ -13,6 +13,7 @@ pub(in crate::dialect) mod models;
 pub mod parse;
 pub mod reader;
 pub mod render;
+pub mod resume;
 pub mod stream;
 mod thinking;
 mod tools;

@@ -16,6 +16,7 @@ pub(in crate::dialect::anthropic) fn owned(event: Event<'_>) -> Event<'static> {
     match event {
         Event::Start { id, model } => Event::Start { id: id.map(text), model: model.map(text) },
         Event::Text(said) => Event::Text(text(said)),
+        Event::Half(half) => Event::Half(half),
         Event::Refusal(said) => Event::Refusal(text(said)),
         Event::Thinking(said) => Event::Thinking(text(said)),
         Event::Signature(said) => Event::Signature(text(said)),

@@ -111,6 +111,7 @@ impl Queue {
             }
             (
                 Event::Start { .. }
+                | Event::Half(_)
                 | Event::Finish { .. }
                 | Event::Usage(_)
                 | Event::End

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::stream::STOP;
 use super::waiting::{Json, Kind, Queue, Waiting};
 use super::wire::{UNSIGNED, UsageOut, message_id, stop_reason};
-use crate::dialect::canonical::{Event, Frame, Stop, Usage};
+use crate::dialect::canonical::{Event, Frame, Sent, Stop, Usage, sent};
 
 /// The name of a frame that stands for one nobody could read.
 pub(super) const MALFORMED: &str = "backstop_malformed";
@@ -82,6 +82,17 @@ impl Writer {
         }
     }
 
+    /// Behind what a client has: the beginning was told, and a block may be open.
+    #[must_use]
+    pub fn resumed(frame: &Frame, sent: &Sent) -> Self {
+        let open = match sent.open {
+            sent::Open::None => Open::None,
+            sent::Open::Text => Open::Text,
+            sent::Open::Thinking => Open::Thinking,
+        };
+        Self { usage: sent.usage, begun: true, next: sent.block, open, ..Self::new(frame) }
+    }
+
     /// Writes the frames of an event, if it makes any.
     pub fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
         if self.over {
@@ -113,6 +124,8 @@ impl Writer {
                 out.extend_from_slice(MALFORMED.as_bytes());
                 out.extend_from_slice(b"\ndata: x\n\n");
             }
+            // Anthropic cuts no character in two, so nobody has half of one.
+            Event::Half(_) => {}
             Event::Text(_)
             | Event::Refusal(_)
             | Event::Thinking(_)
@@ -180,6 +193,7 @@ impl Writer {
             // Of a call that was complete: blanks.
             Event::Input { .. } => {}
             Event::Start { .. }
+            | Event::Half(_)
             | Event::Finish { .. }
             | Event::Usage(_)
             | Event::End

@@ -38,6 +38,18 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Both together: the parts of an answer that several slots gave.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            output: self.output.saturating_add(other.output),
+            reasoning: self.reasoning.saturating_add(other.reasoning),
+        }
+    }
+
     /// The larger of both in each count: vendors repeat counts, some of them as 0.
     #[must_use]
     pub fn or_more(self, other: Self) -> Self {
@@ -84,6 +96,8 @@ pub enum Event<'a> {
     },
     /// More text. Never empty.
     Text(Cow<'a, str>),
+    /// The second half (UTF-16) of a character whose first one the client has: where a broken answer is continued.
+    Half(u16),
     /// More of a refusal. Never empty.
     Refusal(Cow<'a, str>),
     /// More thinking. After a `Signature` it is a new block of it.
@@ -125,6 +139,25 @@ pub enum Event<'a> {
     Error(Cow<'a, [u8]>),
     /// A frame that nobody can read.
     Malformed,
+}
+
+impl Event<'_> {
+    /// Whether it is something that a client waits for, or the end of it.
+    #[must_use]
+    pub const fn is_content(&self) -> bool {
+        match self {
+            Self::Text(_)
+            | Self::Half(_)
+            | Self::Refusal(_)
+            | Self::Thinking(_)
+            | Self::Signature(_)
+            | Self::Redacted(_)
+            | Self::Call { .. }
+            | Self::Input { .. }
+            | Self::Finish { .. } => true,
+            Self::Start { .. } | Self::Usage(_) | Self::End | Self::Error(_) | Self::Malformed => false,
+        }
+    }
 }
 
 /// Who takes the events.

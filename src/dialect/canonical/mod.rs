@@ -6,12 +6,16 @@
 pub mod answer;
 pub mod ids;
 pub mod request;
+pub mod seam;
+pub mod sent;
 
 pub use answer::{Answer, Event, Stop, Usage};
 pub use request::{
     Amended, Cache, Call, Cannot, Document, Effort, Format, Image, Part, Profile, Rendered, Request, Role, Source,
     Text, Thinking, Tool, ToolChoice, ToolResult, Turn,
 };
+pub use seam::{Diverged, Seam};
+pub use sent::{Bound, Sent};
 
 impl Profile<'_> {
     /// The longest answer that is asked of this target. Messages demands a number, so one that is larger than what a model

@@ -5,6 +5,7 @@
 
 pub mod amend;
 pub mod answer;
+mod halves;
 pub(in crate::dialect) mod needs;
 pub mod parse;
 pub mod reader;
@@ -12,6 +13,7 @@ pub mod render;
 pub mod repeat;
 pub mod request;
 pub mod response;
+pub mod resume;
 pub(in crate::dialect) mod shape;
 pub(in crate::dialect) mod splice;
 pub mod stream;

@@ -12,6 +12,7 @@ use serde::de::{Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::halves::Halves;
 use super::shape::Weight;
 use super::wire::{self, Called, Said, Thought};
 use crate::dialect::canonical::answer::Sink;
@@ -33,6 +34,7 @@ pub struct Reader {
     /// Thinking came as plain text since the last signature: details only repeat it.
     plain: bool,
     calls: Vec<Open>,
+    halves: Halves,
     /// Gemini's signatures that came before their calls, as OpenRouter sends them.
     signatures: Vec<(String, String)>,
 }
@@ -142,6 +144,7 @@ impl Reader {
             refused: false,
             plain: false,
             calls: Vec::new(),
+            halves: Halves::default(),
             signatures: Vec::new(),
         }
     }
@@ -221,6 +224,9 @@ impl Reader {
         for number in 0..self.calls.len() {
             self.tell(number, Some(Cow::Borrowed("")), sink);
         }
+        if let Some(rest) = self.halves.flush() {
+            sink(Event::Text(Cow::Borrowed(rest)));
+        }
         self.finished = true;
         let stop = match (wire::stop(reason), &sequence) {
             (Stop::End, _) if !self.calls.is_empty() => Stop::Tools,
@@ -233,7 +239,7 @@ impl Reader {
 
     fn delta(&mut self, said: &Said<'_>, sink: &mut Sink<'_>) {
         self.reasoning(said, sink);
-        match wire::text(said.content) {
+        match self.halves.join(said.content) {
             Some(text) => sink(Event::Text(text)),
             None => wire::thoughts(said.content, &mut |thought| self.thought(thought, false, sink)),
         }

@@ -13,6 +13,7 @@ fn line(event: &Event<'_>) -> String {
             format!("start {} {}", id.as_deref().unwrap_or("-"), model.as_deref().unwrap_or("-"))
         }
         Event::Text(text) => format!("text {text}"),
+        Event::Half(half) => format!("half {half:04x}"),
         Event::Refusal(text) => format!("refusal {text}"),
         Event::Thinking(text) => format!("think {text}"),
         Event::Signature(text) => format!("sign {text}"),

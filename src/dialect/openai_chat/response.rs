@@ -34,6 +34,12 @@ impl Usage {
     }
 }
 
+impl From<Usage> for canonical::Usage {
+    fn from(usage: Usage) -> Self {
+        Self { input: usage.prompt_tokens, output: usage.completion_tokens, ..Self::default() }
+    }
+}
+
 impl From<canonical::Usage> for Usage {
     fn from(usage: canonical::Usage) -> Self {
         Self { prompt_tokens: usage.input, completion_tokens: usage.output }

@@ -66,6 +66,8 @@ pub fn scan(event: Option<&[u8]>, data: &[u8]) -> Signal {
         }
         // Valid JSON of an unexpected shape passes; only what no client could parse is called malformed.
         Err(error) if error.classify() == Category::Data && is_json(data) => Signal::Chunk(Said::default()),
+        // Half a character, which some vendors send: text, whatever else it is.
+        Err(_) if is_json(data) => Signal::Chunk(Said { content: true, ..Said::default() }),
         Err(_) => Signal::Malformed,
     }
 }

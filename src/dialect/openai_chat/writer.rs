@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::stream::DONE;
 use super::written::{self, Counted, Detail, Extra};
-use crate::dialect::canonical::{Event, Frame, Stop, Usage};
+use crate::dialect::canonical::{Event, Frame, Sent, Stop, Usage};
 
 /// The longest thought whose text is repeated beside its signature.
 const THOUGHT: usize = 1 << 20;
@@ -48,6 +48,15 @@ impl Writer {
         }
     }
 
+    /// Behind what a client has: the id, the model and the role were told.
+    #[must_use]
+    pub fn resumed(frame: &Frame, sent: &Sent) -> Self {
+        let frame = Frame { created: sent.created.unwrap_or(frame.created), ..frame.clone() };
+        let mut writer = Self { usage: Some(sent.usage), ..Self::new(&frame) };
+        writer.lead(sent.id.as_deref().unwrap_or_default(), sent.model.as_deref());
+        writer
+    }
+
     /// Writes the frames of an event, if it makes any.
     pub fn write(&mut self, event: &Event<'_>, out: &mut BytesMut) {
         if self.over {
@@ -56,6 +65,7 @@ impl Writer {
         match event {
             Event::Start { id, model } => self.start(id.as_deref(), model.as_deref(), out),
             Event::Text(text) => self.text(b"{\"content\":", text, out),
+            Event::Half(half) => self.half(*half, out),
             Event::Refusal(text) => self.text(b"{\"refusal\":", text, out),
             Event::Thinking(text) => {
                 if self.thought.len() <= THOUGHT {
@@ -84,8 +94,14 @@ impl Writer {
         if !self.head.is_empty() {
             return;
         }
+        self.lead(&written::answer_id(id, &self.frame), model);
+        self.delta(out, |out| out.put_slice(b"{\"role\":\"assistant\",\"content\":\"\"}"));
+    }
+
+    /// What all chunks begin with.
+    fn lead(&mut self, id: &str, model: Option<&str>) {
         let mut head = b"data: {\"id\":".to_vec();
-        json(&written::answer_id(id, &self.frame), &mut head);
+        json(&id, &mut head);
         head.extend_from_slice(b",\"object\":\"chat.completion.chunk\",\"created\":");
         json(&self.frame.created, &mut head);
         head.extend_from_slice(b",\"model\":");
@@ -93,7 +109,6 @@ impl Writer {
         self.before = head.clone();
         self.before.extend_from_slice(b",\"choices\":[{\"index\":0,\"delta\":");
         self.head = head;
-        self.delta(out, |out| out.put_slice(b"{\"role\":\"assistant\",\"content\":\"\"}"));
     }
 
     /// One chunk with a delta. A stream whose first event is not its start gets one.
@@ -112,6 +127,11 @@ impl Writer {
             json(&text, out.writer());
             out.put_slice(b"}");
         });
+    }
+
+    /// No string of Rust's holds half a character.
+    fn half(&mut self, half: u16, out: &mut BytesMut) {
+        self.delta(out, |out| out.put_slice(format!("{{\"content\":\"\\u{half:04x}\"}}").as_bytes()));
     }
 
     /// The whole thought again, beside its signature: only together do they go back to Claude.

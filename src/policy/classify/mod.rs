@@ -202,7 +202,7 @@ pub struct Overrides {
 pub fn classify(facts: &Facts, overrides: &Overrides) -> Failure {
     let kind = kind(facts, overrides);
     let hint = facts.hint.filter(|_| matches!(kind, Kind::RateLimit | Kind::Overloaded));
-    Failure { kind, status: facts.status, hint }
+    Failure { kind, status: facts.status, hint, timer: None }
 }
 
 /// The same failure of an endpoint that stands beside chat on its slots' lanes: what says that a model or a path is

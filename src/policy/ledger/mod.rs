@@ -62,6 +62,8 @@ struct Target {
     rotation: u32,
     /// Recent server-side cooldowns of its slots.
     recent: Vec<(KeyId, Kind, Instant)>,
+    /// It has refused to go on from an assistant's message.
+    refuses_prefill: bool,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +184,17 @@ impl Ledger {
     /// Notes remaining quota at zero until `reset` from now; bounded by the setting.
     pub fn rest(&mut self, slot: SlotId, reset: Duration, now: Instant) {
         self.slots[slot.index()].rest_until = now + reset.min(self.settings.quota_rest_max);
+    }
+
+    /// Notes that a target has refused to go on from an assistant's message.
+    pub fn refuse_prefill(&mut self, target: TargetId) {
+        self.targets[target.index()].refuses_prefill = true;
+    }
+
+    /// Whether a target has refused that, so that it is asked afresh (contract section 5).
+    #[must_use]
+    pub fn refuses_prefill(&self, target: TargetId) -> bool {
+        self.targets[target.index()].refuses_prefill
     }
 
     const fn lane_ids(info: &SlotInfo, slot: SlotId) -> [LaneId; 4] {

@@ -4,6 +4,9 @@
 //! to know how an attempt is made; it is told what came of it. There is no other loop over slots.
 
 mod order;
+mod resume;
+#[cfg(test)]
+mod resume_tests;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -15,12 +18,14 @@ use std::time::Duration;
 
 use super::capability::{self, Lack};
 use super::chain::Level;
-use super::failure::{Failure, Kind};
+use super::failure::{Failure, Kind, Timer};
 use super::id::{ProviderId, SlotId};
 use super::ledger::{Ask, Ledger, Own, Permit};
+use super::recovery::Recovery;
 use super::settings::{Jitter, RunSettings};
 use super::time::Instant;
 
+use resume::Resumed;
 pub use step::{Entries, Entry, MAX_LEVELS, Plan, Step, Try, Wait, Why};
 pub use verdict::{Composed, Verdict};
 
@@ -54,6 +59,7 @@ pub struct Run {
     wait_end: Option<Instant>,
     waited: Option<SlotId>,
     forced: bool,
+    resumed: Resumed,
 }
 
 impl Run {
@@ -75,6 +81,7 @@ impl Run {
             wait_end: None,
             waited: None,
             forced: false,
+            resumed: Resumed::new(),
         }
     }
 
@@ -166,10 +173,18 @@ impl Run {
 
     fn attempt(&mut self, ledger: &mut Ledger, permit: Permit, place: usize, why: Why, now: Instant) -> Option<Step> {
         let level = &self.plan.chain.levels[place];
-        let full = if self.plan.stream { level.first_content } else { level.response_timeout };
+        let full = match self.plan.stream {
+            true => (level.first_content, Timer::FirstContent),
+            false => (level.response_timeout, Timer::Response),
+        };
         let left = self.plan.deadline.since(now);
         let share = if self.targets_left(place) { left / 2 } else { left };
-        let limit = full.min(share);
+        let first = if full.0 <= share { full } else { (share, Timer::Deadline) };
+        // What is held beyond its first content has the rest of the time for all of it.
+        let holds = self.plan.stream && (self.plan.recovery == Recovery::Buffer || self.resumed.is_resumed());
+        let ((limit, timer), first_content) =
+            if holds { ((left, Timer::Deadline), Some(first)) } else { (first, None) };
+        let prefill = self.resumed.prefills(level, place, ledger);
         let slot = permit.slot();
         if limit.is_zero() {
             ledger.close(permit, super::ledger::Outcome::Abandoned, Jitter::NONE, now);
@@ -177,13 +192,17 @@ impl Run {
         }
         let no = self.made as usize;
         self.made += 1;
+        self.resumed.tries(no, prefill);
         self.entries.push(Entry::Attempt { slot, level: place, failure: None });
-        Some(Step::Try(Try { permit, no, level: place, why, limit }))
+        Some(Step::Try(Try { permit, no, level: place, why, limit, timer, first_content, prefill }))
     }
 
     /// Told what came of an attempt that failed. The ledger must have been told before.
     pub fn missed(&mut self, no: usize, failure: &Failure, own: Own, ledger: &Ledger, jitter: Jitter, now: Instant) {
         let Some((slot, place)) = self.record(no, failure) else { return };
+        if self.missed_resumed(no, place, failure) {
+            return;
+        }
         match failure.kind {
             Kind::Auth
             | Kind::Billing
@@ -251,13 +270,19 @@ impl Run {
         })
     }
 
+    /// The attempts that use up a turn: one whose stream began, or whose prefill was refused, does not.
+    fn turns(&self) -> impl Iterator<Item = (SlotId, usize)> {
+        let spent = |(no, (slot, level, _))| (!self.resumed.spares(no)).then_some((slot, level));
+        self.attempts().enumerate().filter_map(spent)
+    }
+
     fn has_tried(&self, slot: SlotId) -> bool {
-        self.attempts().any(|(tried, ..)| tried == slot)
+        self.turns().any(|(tried, _)| tried == slot)
     }
 
     fn attempts_on(&self, level: &Level) -> u32 {
         let levels = &self.plan.chain.levels;
-        let same = self.attempts().filter(|(_, place, _)| is_same(&levels[*place], level));
+        let same = self.turns().filter(|(_, place)| is_same(&levels[*place], level));
         u32::try_from(same.count()).unwrap_or(u32::MAX)
     }
 

@@ -8,9 +8,10 @@ use std::time::Duration;
 use super::verdict::Verdict;
 use crate::policy::capability::{Lack, Needs};
 use crate::policy::chain::Chain;
-use crate::policy::failure::Failure;
+use crate::policy::failure::{Failure, Timer};
 use crate::policy::id::SlotId;
 use crate::policy::ledger::Permit;
+use crate::policy::recovery::Recovery;
 use crate::policy::time::Instant;
 
 /// What a request asks of its chain.
@@ -28,6 +29,8 @@ pub struct Plan {
     pub needs: Needs,
     /// The answer is a stream.
     pub stream: bool,
+    /// What becomes of the stream if it breaks after its first content.
+    pub recovery: Recovery,
     /// Another model's answer is of no use (embeddings): only levels with the first one's model are asked.
     pub same_model: bool,
     /// When the request must have ended.
@@ -61,8 +64,14 @@ pub struct Try {
     pub level: usize,
     /// Why it is made.
     pub why: Why,
-    /// First content (of a stream) or the whole answer must be there within this.
+    /// The attempt must have its verdict within this: first content (of a stream), or the whole answer.
     pub limit: Duration,
+    /// Which limit that is.
+    pub timer: Timer,
+    /// Of an attempt that is held beyond its first content: that must be there within this.
+    pub first_content: Option<(Duration, Timer)>,
+    /// The target goes on from what was sent; otherwise it is asked afresh.
+    pub prefill: bool,
 }
 
 /// A pause: until a time, or until the ledger's version moves on from `seen`.

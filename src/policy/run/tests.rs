@@ -10,21 +10,21 @@ use crate::policy::ledger::{Outcome, SlotInfo};
 use crate::policy::settings::CooldownSettings;
 
 /// A world of its own for each test: `keys` keys for each of the targets, slot = target × keys + key.
-struct Table {
-    ledger: Ledger,
-    levels: Vec<Level>,
-    settings: RunSettings,
-    now: Instant,
+pub(super) struct Table {
+    pub(super) ledger: Ledger,
+    pub(super) levels: Vec<Level>,
+    pub(super) settings: RunSettings,
+    pub(super) now: Instant,
 }
 
 /// One request in it.
-struct Request {
-    run: Run,
-    pending: Option<Try>,
+pub(super) struct Request {
+    pub(super) run: Run,
+    pub(super) pending: Option<Try>,
 }
 
 impl Table {
-    fn new(keys: u32, targets: u32) -> Self {
+    pub(super) fn new(keys: u32, targets: u32) -> Self {
         Self::with_endpoints(keys, &(0..targets).collect::<Vec<_>>())
     }
 
@@ -51,6 +51,7 @@ impl Table {
                 order: KeyOrder::Ordered,
                 abilities: Abilities::default(),
                 unserved: None,
+                connect: Duration::from_secs(5),
                 first_content: Duration::from_secs(60),
                 response_timeout: Duration::from_secs(300),
                 stall: Duration::from_secs(30),
@@ -59,13 +60,8 @@ impl Table {
         Self { ledger, levels, settings: RunSettings::default(), now: Instant::ZERO }
     }
 
-    fn plan(&self) -> Plan {
-        let chain = Chain {
-            name: Arc::from("default"),
-            levels: self.levels.clone(),
-            continue_on_content_filter: false,
-            equivalent: false,
-        };
+    pub(super) fn plan(&self) -> Plan {
+        let chain = Chain::new("default", self.levels.clone());
         Plan {
             chain: Arc::new(chain),
             start: 0,
@@ -73,16 +69,17 @@ impl Table {
             session: None,
             needs: Needs::default(),
             stream: true,
+            recovery: Recovery::Error,
             same_model: false,
             deadline: self.now + self.settings.deadline,
         }
     }
 
-    fn request(&self) -> Request {
+    pub(super) fn request(&self) -> Request {
         self.planned(self.plan())
     }
 
-    fn planned(&self, plan: Plan) -> Request {
+    pub(super) fn planned(&self, plan: Plan) -> Request {
         Request { run: Run::new(plan, std::sync::Arc::new(self.settings)), pending: None }
     }
 
@@ -101,7 +98,7 @@ impl Table {
     }
 
     /// The slot that is tried next, and why.
-    fn tried(&mut self, request: &mut Request) -> (u32, Why) {
+    pub(super) fn tried(&mut self, request: &mut Request) -> (u32, Why) {
         match self.step(request) {
             Step::Try(tried) => {
                 let shown = (tried.permit.slot().0, tried.why);
@@ -112,13 +109,13 @@ impl Table {
         }
     }
 
-    fn turn(&mut self, request: &mut Request) -> u32 {
+    pub(super) fn turn(&mut self, request: &mut Request) -> u32 {
         let (slot, why) = self.tried(request);
         assert_eq!(why, Why::Turn);
         slot
     }
 
-    fn waits(&mut self, request: &mut Request) -> Wait {
+    pub(super) fn waits(&mut self, request: &mut Request) -> Wait {
         match self.step(request) {
             Step::Wait(wait) => {
                 self.now = wait.until;
@@ -129,7 +126,7 @@ impl Table {
         }
     }
 
-    fn done(&mut self, request: &mut Request) -> Verdict {
+    pub(super) fn done(&mut self, request: &mut Request) -> Verdict {
         match self.step(request) {
             Step::Done(verdict) => verdict,
             other => panic!("{other:?} is not the end"),
@@ -137,7 +134,7 @@ impl Table {
     }
 
     /// The attempt in flight fails.
-    fn fails(&mut self, request: &mut Request, failure: &Failure) {
+    pub(super) fn fails(&mut self, request: &mut Request, failure: &Failure) {
         let Try { permit, no, .. } = request.pending.take().unwrap();
         let settled = self.ledger.close(permit, Outcome::Failed(failure), Jitter::NONE, self.now);
         request.run.missed(no, failure, settled.own, &self.ledger, Jitter::NONE, self.now);
@@ -154,7 +151,7 @@ impl Table {
     }
 }
 
-fn http(kind: Kind, status: u16) -> Failure {
+pub(super) fn http(kind: Kind, status: u16) -> Failure {
     Failure::new(kind).with_status(status)
 }
 

@@ -78,7 +78,7 @@ async fn exchange(clients: &Clients, request: HttpRequest) -> Result<HttpRespons
         request
     };
     // Asked for once in many minutes: a connection is not worth keeping.
-    let answer = clients.to(server).send(make).await.map_err(no_answer)?;
+    let answer = clients.to(server).send(make, None).await.map_err(no_answer)?;
     let (parts, body) = answer.into_parts();
     let body = Limited::new(body, LONGEST).collect().await.map_err(ConnectorError::io)?.to_bytes();
     let answer = http::Response::from_parts(parts, SdkBody::from(body));

@@ -15,6 +15,7 @@ use backstop::policy::chain::{Chain, KeyOrder, Level};
 use backstop::policy::failure::Failure;
 use backstop::policy::id::{ProviderId, SlotId};
 use backstop::policy::ledger::{Ask, Change, LaneId, LaneView, Ledger, Outcome, SlotInfo};
+use backstop::policy::recovery::Recovery;
 use backstop::policy::run::Plan;
 use backstop::policy::settings::{CooldownSettings, Jitter, RunSettings};
 use tokio::task::JoinHandle;
@@ -135,7 +136,7 @@ impl World {
         let clock = Clock::start();
         let mut ledger = Ledger::new(tuning.cooldown);
         let levels = keys.iter().enumerate().map(|(no, keys)| level(&mut ledger, no, *keys, &tuning.run)).collect();
-        let chain = Chain { name: "test".into(), levels, continue_on_content_filter: false, equivalent: false };
+        let chain = Chain::new("test", levels);
         let ledger = Arc::new(SharedLedger::new(ledger));
         let heard = Arc::new(Recorder::default());
         let random = tuning.random;
@@ -155,6 +156,7 @@ impl World {
             session: None,
             needs: Needs::default(),
             stream: true,
+            recovery: Recovery::Error,
             same_model: false,
             deadline: clock.now() + tuning.run.deadline,
         };
@@ -233,6 +235,7 @@ fn level(ledger: &mut Ledger, no: usize, keys: usize, run: &RunSettings) -> Leve
         order: KeyOrder::Ordered,
         abilities: Abilities::default(),
         unserved: None,
+        connect: Duration::from_secs(5),
         first_content: run.first_content,
         response_timeout: run.response_timeout,
         stall: run.stall,

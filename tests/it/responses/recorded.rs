@@ -1,7 +1,5 @@
 //! Recorded Responses traffic through the readers of the wire.
 
-use std::time::Duration;
-
 use backstop::dialect::openai_chat::request::{ModelName, read, splice};
 use backstop::dialect::openai_chat::response::Whole;
 use backstop::dialect::openai_responses::request::complete;
@@ -15,7 +13,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::Value;
 
-use crate::wire::{Chunks, Ear, Exchange, recorded};
+use crate::wire::{Chunks, Ear, Exchange, patience, recorded};
 
 fn responses() -> impl Iterator<Item = Exchange> {
     recorded().into_iter().filter(|exchange| exchange.api == "responses")
@@ -86,7 +84,7 @@ async fn recorded_streams_pass_unchanged_however_they_are_cut() {
                 assert_eq!(first, content, "{}: committed at its first content", exchange.id);
             }
             let ear = Ear::default();
-            let out = Relay::new(held, ear.clone(), Duration::from_secs(30)).collect().await;
+            let out = Relay::new(held, ear.clone(), patience()).collect().await;
             assert_eq!(out.map(|all| all.to_bytes()).unwrap_or_default(), text, "{}", exchange.id);
             let heard = ear.0.lock().expect("no panic").clone();
             let [(true, tally)] = heard.as_slice() else { panic!("{}: told {heard:?}", exchange.id) };
@@ -107,7 +105,7 @@ async fn a_recorded_stream_that_is_cut_anywhere_never_looks_complete() {
             let body = Chunks([Bytes::copy_from_slice(&text[..at])].into());
             let held = hold(body, &GateLimits::default(), Spoken::Responses).await.expect("it has content");
             let ear = Ear::default();
-            let out = Relay::new(held, ear.clone(), Duration::from_secs(30)).collect().await;
+            let out = Relay::new(held, ear.clone(), patience()).collect().await;
             let out = String::from_utf8(out.map(|all| all.to_bytes()).unwrap_or_default().to_vec()).expect("text");
             let last = out.trim_end().rsplit("\n\n").next().unwrap_or_default();
             assert!(last.starts_with("event: response.failed\n"), "{} cut at {at}: {last}", exchange.id);

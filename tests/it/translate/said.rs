@@ -80,7 +80,7 @@ impl Said {
                     said.sequence = sequence.as_ref().map(ToString::to_string);
                 }
                 Event::Usage(usage) => said.usage = Some(said.usage.unwrap_or_default().or_more(*usage)),
-                Event::Start { .. } | Event::End | Event::Malformed | Event::Error(_) => {}
+                Event::Start { .. } | Event::Half(_) | Event::End | Event::Malformed | Event::Error(_) => {}
             }
         }
         for (call, text) in said.calls.iter_mut().zip(&inputs) {

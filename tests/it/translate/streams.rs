@@ -87,6 +87,7 @@ fn lawful(events: &[Event<'_>]) -> Result<(), String> {
             Event::Finish { .. } => finished = true,
             Event::End if !finished => return wrong("an end without a reason"),
             Event::End | Event::Error(_) => ended = true,
+            Event::Half(_) => return wrong("half a character"),
             Event::Malformed => return wrong("cannot be read"),
             Event::Start { .. }
             | Event::Text(_)

@@ -177,6 +177,7 @@ fn owned(event: &Event<'_>) -> Event<'static> {
     match event {
         Event::Start { id, model } => Event::Start { id: some(id), model: some(model) },
         Event::Text(text) => Event::Text(keep(text)),
+        Event::Half(half) => Event::Half(*half),
         Event::Refusal(text) => Event::Refusal(keep(text)),
         Event::Thinking(text) => Event::Thinking(keep(text)),
         Event::Signature(text) => Event::Signature(keep(text)),
