@@ -9,7 +9,7 @@ use super::ask::Ask;
 use super::encode::{base64, mix};
 use super::errors::Told;
 use super::route::Endpoint;
-use super::{anthropic, bedrock, chat, media, responses};
+use super::{anthropic, bedrock, chat, media, prefill, responses};
 
 /// Seconds since the epoch in every answer: fixed, so that runs can be compared.
 pub(super) const CREATED: u64 = 1_760_000_000;
@@ -25,6 +25,8 @@ pub(super) struct Who {
     pub number: u64,
     /// Content chunks.
     pub chunks: u32,
+    /// What the script has everybody say.
+    pub answer: Option<String>,
     /// Bytes of the request's body: the prompt's size for the usage numbers.
     pub body_len: usize,
 }
@@ -118,9 +120,44 @@ fn model(id: &str, who: &Who) -> Value {
     json!({ "id": id, "object": "model", "created": CREATED, "owned_by": who.provider })
 }
 
-/// What the assistant says, in pieces: text or JSON, as the response format wants.
+/// The scripted text in pieces, else who answers.
+pub(super) fn text(ask: &Ask, who: &Who) -> Vec<String> {
+    match &who.answer {
+        Some(answer) => cut(answer, who.chunks),
+        None => pieces(&who.provider, &ask.model, &who.last4, who.chunks),
+    }
+}
+
+/// What the assistant says, in pieces, as far as it was not said before.
 pub(super) fn said(ask: &Ask, who: &Who) -> Vec<String> {
-    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
+    let whole = formatted(ask, who);
+    match &ask.prefill {
+        Some(words) => prefill::rest(whole, words),
+        None => whole,
+    }
+}
+
+/// Whether there is nothing to be said, for which no vendor begins a block.
+pub(super) fn is_silent(ask: &Ask, who: &Who) -> bool {
+    ask.tool().is_none() && is_counted(ask, who) && said(ask, who).is_empty()
+}
+
+/// The tokens of what is said: one a piece.
+pub(super) fn said_tokens(ask: &Ask, who: &Who) -> usize {
+    if ask.tool().is_none() && is_counted(ask, who) { said(ask, who).len() } else { who.chunks as usize }
+}
+
+/// Whether there may be other pieces than the script's number of chunks says.
+fn is_counted(ask: &Ask, who: &Who) -> bool {
+    who.answer.is_some() || ask.prefill.is_some()
+}
+
+/// The whole text as the response format wants it: as it is, or JSON. A scripted one is as it is.
+fn formatted(ask: &Ask, who: &Who) -> Vec<String> {
+    let text = text(ask, who);
+    if who.answer.is_some() {
+        return text;
+    }
     // Chat's response format wraps the schema, that of Responses does not.
     let format = ask.text.get("format").unwrap_or(&ask.response_format);
     let schema = || format.pointer("/json_schema/schema").or_else(|| format.get("schema")).unwrap_or(&Value::Null);
@@ -220,6 +257,14 @@ fn example(schema: &Value) -> Value {
         }
         Some(_) => Value::Null,
     }
+}
+
+/// `text` in `parts` pieces of nearly the same length, cut between characters; fewer if it has fewer of those.
+fn cut(text: &str, parts: u32) -> Vec<String> {
+    let letters: Vec<char> = text.chars().collect();
+    let parts = (parts.max(1) as usize).min(letters.len());
+    let from = |part: usize| part * letters.len() / parts;
+    (0..parts).map(|part| letters[from(part)..from(part + 1)].iter().collect()).collect()
 }
 
 /// `text` in at most `parts` pieces that are not empty, cut between characters.

@@ -10,7 +10,7 @@ use super::answer::Reply;
 use super::errors::Told;
 use super::http1::Request;
 use super::route::{Endpoint, Place};
-use super::{anthropic, bedrock, form};
+use super::{anthropic, bedrock, form, prefill};
 
 /// The fields of a body that change an answer.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -39,6 +39,9 @@ pub(super) struct Ask {
     /// Of Messages and Converse: whether a part of the prompt is marked for the cache.
     #[serde(skip)]
     pub caches: bool,
+    /// The assistant's own words at the end of the conversation, from which the answer goes on.
+    #[serde(skip)]
+    pub prefill: Option<String>,
     /// Whether Azure is asked.
     #[serde(skip)]
     pub azure: bool,
@@ -149,6 +152,10 @@ fn openai(place: &Place, request: &Request) -> (Ask, Option<Reply>) {
         Ok(mut ask) => {
             if let Some(deployment) = &place.model {
                 ask.model.clone_from(deployment);
+            }
+            // Only then is it worth reading the messages.
+            if *endpoint == Endpoint::Chat && ask.messages.last().is_some_and(|last| last.role == "assistant") {
+                ask.prefill = serde_json::from_slice(&request.body).ok().and_then(|body| prefill::of(&body));
             }
             let refusal = if ask.model.is_empty() && needs_body && *endpoint != Endpoint::Moderations {
                 refuse("you must provide a model parameter")

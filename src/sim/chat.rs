@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Events, Framing, Reply, Who, arguments, call_id, pieces, said, split, tokens};
+use super::answer::{CREATED, Events, Framing, Reply, Who, arguments, call_id, said, said_tokens, split, text, tokens};
 use super::ask::Ask;
 
 /// The data of a stream's last event.
@@ -24,7 +24,7 @@ pub(super) fn answer(ask: &Ask, who: &Who) -> Value {
     json!({
         "id": chat_id(who), "object": "chat.completion", "created": CREATED, "model": ask.model,
         "choices": [{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }],
-        "usage": usage(who), "service_tier": "default", "system_fingerprint": "fp_sim",
+        "usage": usage(ask, who), "service_tier": "default", "system_fingerprint": "fp_sim",
     })
 }
 
@@ -71,7 +71,7 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
         preamble,
         content,
         finish: vec![delta(json!({}), Some(finish))],
-        usage: wants_usage.then(|| frame(json!([]), usage(who))),
+        usage: wants_usage.then(|| frame(json!([]), usage(ask, who))),
         done: Some(DONE.to_owned()),
     })
 }
@@ -84,21 +84,19 @@ fn completion_frame(ask: &Ask, who: &Who, text: &str, finish: Option<&str>) -> V
 }
 
 pub(super) fn completion(ask: &Ask, who: &Who) -> Value {
-    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks).concat();
-    let mut body = completion_frame(ask, who, &text, Some("stop"));
-    body["usage"] = usage(who);
+    let mut body = completion_frame(ask, who, &text(ask, who).concat(), Some("stop"));
+    body["usage"] = usage(ask, who);
     body
 }
 
 pub(super) fn completion_stream(ask: &Ask, who: &Who) -> Reply {
-    let text = pieces(&who.provider, &ask.model, &who.last4, who.chunks);
     let mut last = completion_frame(ask, who, "", None);
     last["choices"] = json!([]);
-    last["usage"] = usage(who);
+    last["usage"] = usage(ask, who);
     Reply::Events(Events {
         framing: Framing::Data,
         preamble: Vec::new(),
-        content: text.iter().map(|piece| completion_frame(ask, who, piece, None).to_string()).collect(),
+        content: text(ask, who).iter().map(|piece| completion_frame(ask, who, piece, None).to_string()).collect(),
         finish: vec![completion_frame(ask, who, "", Some("stop")).to_string()],
         usage: ask.wants_usage().then(|| last.to_string()),
         done: Some(DONE.to_owned()),
@@ -117,8 +115,8 @@ fn chat_id(who: &Who) -> String {
     format!("chatcmpl-sim{:08}", who.number)
 }
 
-fn usage(who: &Who) -> Value {
-    let (prompt, said) = (tokens(who), who.chunks as usize);
+fn usage(ask: &Ask, who: &Who) -> Value {
+    let (prompt, said) = (tokens(who), said_tokens(ask, who));
     json!({
         "prompt_tokens": prompt, "completion_tokens": said, "total_tokens": prompt + said,
         "prompt_tokens_details": { "cached_tokens": 0, "audio_tokens": 0 },

@@ -4,19 +4,15 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Events, Reply, Who, pieces, tokens};
+use super::answer::{CREATED, Events, Reply, Who, said_tokens, text as said, tokens};
 use super::ask::Ask;
 use super::encode::base64;
 
 /// Bytes that no text has.
 const NOISE: [u8; 4] = [0xff, 0xfb, 0x90, 0x00];
 
-fn said(ask: &Ask, who: &Who) -> Vec<String> {
-    pieces(&who.provider, &ask.model, &who.last4, who.chunks)
-}
-
-fn usage(who: &Who) -> Value {
-    let (input, said) = (tokens(who), who.chunks as usize);
+fn usage(ask: &Ask, who: &Who) -> Value {
+    let (input, said) = (tokens(who), said_tokens(ask, who));
     json!({ "type": "tokens", "input_tokens": input, "output_tokens": said, "total_tokens": input + said })
 }
 
@@ -24,7 +20,7 @@ fn usage(who: &Who) -> Value {
 pub(super) fn image(ask: &Ask, who: &Who) -> Reply {
     let picture = base64(&[&NOISE, said(ask, who).concat().as_bytes()].concat());
     if !ask.streams() {
-        let body = json!({ "created": CREATED, "data": [{ "b64_json": picture }], "usage": usage(who) });
+        let body = json!({ "created": CREATED, "data": [{ "b64_json": picture }], "usage": usage(ask, who) });
         return Reply::Whole { status: 200, body: body.to_string() };
     }
     let event = |kind: &str, more: Value| {
@@ -38,7 +34,7 @@ pub(super) fn image(ask: &Ask, who: &Who) -> Reply {
     };
     let partial =
         (0..who.chunks).map(|n| event("image_generation.partial_image", json!({ "partial_image_index": n }))).collect();
-    let finish = vec![event("image_generation.completed", json!({ "usage": usage(who) }))];
+    let finish = vec![event("image_generation.completed", json!({ "usage": usage(ask, who) }))];
     Reply::Events(Events::named(Vec::new(), partial, finish))
 }
 
@@ -48,7 +44,7 @@ pub(super) fn speech(ask: &Ask, who: &Who) -> Reply {
     let said = said(ask, who);
     if ask.stream_format.as_deref() == Some("sse") {
         let delta = |text: &String| json!({ "type": "speech.audio.delta", "audio": base64(&sound(text)) }).to_string();
-        let finish = vec![json!({ "type": "speech.audio.done", "usage": usage(who) }).to_string()];
+        let finish = vec![json!({ "type": "speech.audio.done", "usage": usage(ask, who) }).to_string()];
         let content = said.iter().map(delta).collect();
         return Reply::Events(Events::named(Vec::new(), content, finish));
     }
@@ -67,7 +63,8 @@ pub(super) fn heard(ask: &Ask, who: &Who) -> Reply {
     let text = format!("{} Heard {} bytes.", said.concat(), ask.file_len);
     if ask.streams() {
         let delta = |text: &String| json!({ "type": "transcript.text.delta", "delta": text }).to_string();
-        let finish = vec![json!({ "type": "transcript.text.done", "text": text, "usage": usage(who) }).to_string()];
+        let finish =
+            vec![json!({ "type": "transcript.text.done", "text": text, "usage": usage(ask, who) }).to_string()];
         let content = said.iter().map(delta).collect();
         return Reply::Events(Events::named(Vec::new(), content, finish));
     }
@@ -81,6 +78,6 @@ pub(super) fn heard(ask: &Ask, who: &Who) -> Reply {
             kind: "text/vtt; charset=utf-8",
             body: format!("WEBVTT\n\n00:00.000 --> 00:01.000\n{text}\n").into_bytes(),
         },
-        _ => Reply::Whole { status: 200, body: json!({ "text": text, "usage": usage(who) }).to_string() },
+        _ => Reply::Whole { status: 200, body: json!({ "text": text, "usage": usage(ask, who) }).to_string() },
     }
 }

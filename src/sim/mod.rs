@@ -12,10 +12,12 @@
 //!
 //! The key is the bearer token, `x-api-key`, `api-key`, or the access key id of a signature, which nobody verifies. Answers
 //! are healthy and say who gave them, the same words in each dialect, unless a rule of the [`Script`] injects a [`Fault`]: a
-//! status, a delay, a hang, a reset, a cut, garbage, a frame with a wrong checksum. An error is told in the words of the
-//! dialect that was asked, whichever vendor's name for it the script uses (`overloaded_error`, `ThrottlingException`,
-//! `insufficient_quota`). Requests to Anthropic and Bedrock are refused for what their vendors refuse. `GET /stats` counts,
-//! `GET /faults` lists every fault as a rule, `POST /script` replaces the script, `POST /reset` forgets.
+//! status, a delay, a hang, a reset, a cut, garbage, a frame with a wrong checksum. With an `answer` in the script everybody
+//! says that instead, and a conversation that ends with the beginning of an answer (a prefill) is gone on with, begun anew or
+//! refused, as its model does. An error is told in the words of the dialect that was asked, whichever vendor's name for it
+//! the script uses (`overloaded_error`, `ThrottlingException`, `insufficient_quota`). Requests to Anthropic and Bedrock are
+//! refused for what their vendors refuse. `GET /stats` counts, `GET /faults` lists every fault as a rule, `POST /script`
+//! replaces the script, `POST /reset` forgets.
 //!
 //! Owns its own HTTP/1.1 loop, because faults need exact control of the socket. Knows nothing of the gateway:
 //! it shares no code with what it tests.
@@ -36,6 +38,7 @@ mod http1;
 mod job;
 mod media;
 mod pick;
+mod prefill;
 mod responses;
 mod route;
 mod script;

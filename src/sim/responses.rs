@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::answer::{CREATED, Events, Reply, Who, arguments, call_id, said, split, tokens};
+use super::answer::{CREATED, Events, Reply, Who, arguments, call_id, said, said_tokens, split, tokens};
 use super::ask::Ask;
 
 /// The whole answer.
@@ -71,7 +71,7 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
 }
 
 fn frame(ask: &Ask, who: &Who, status: &str, output: &Value) -> Value {
-    let (input, said) = (tokens(who), who.chunks as usize);
+    let (input, said) = (tokens(who), said_tokens(ask, who));
     let usage = json!({
         "input_tokens": input, "input_tokens_details": { "cached_tokens": 0, "cache_write_tokens": 0 },
         "output_tokens": said, "output_tokens_details": { "reasoning_tokens": 0 }, "total_tokens": input + said,

@@ -19,6 +19,13 @@ pub struct Script {
     pub keys: BTreeMap<String, String>,
     /// Content chunks of a healthy answer.
     pub chunks: u32,
+    /// What every provider, key and model says, in `chunks` pieces, instead of who it is: for answers that one finishes
+    /// for another. Tools are called all the same.
+    pub answer: Option<String>,
+    /// Whether a model goes on from the assistant's own words at the end of a conversation, if its answer begins with
+    /// them: all do, or none does. By default as their vendors do: Bedrock's and Claudes before 4.6 go on; later Claudes
+    /// refuse (in OpenAI's dialect nobody does), and whoever else speaks OpenAI's dialect begins anew.
+    pub prefill: Option<bool>,
     /// Pause between content chunks, ms.
     pub chunk_delay_ms: u64,
     /// Headers added to every answer, faulty or not.
@@ -33,6 +40,8 @@ impl Default for Script {
             rules: Vec::new(),
             keys: BTreeMap::new(),
             chunks: 8,
+            answer: None,
+            prefill: None,
             chunk_delay_ms: 0,
             headers: BTreeMap::new(),
             models: vec!["sim-small".to_owned(), "sim-large".to_owned()],
@@ -214,6 +223,10 @@ pub struct Fault {
     pub no_finish: bool,
     /// Content chunks, instead of the script's number.
     pub chunks: Option<u32>,
+    /// What is said, instead of the script's `answer`.
+    pub answer: Option<String>,
+    /// Whether it goes on from a prefill, instead of what the script says.
+    pub prefill: Option<bool>,
     /// Pause between content chunks, ms, instead of the script's.
     pub chunk_delay_ms: Option<u64>,
     /// Write the answer slowly.

@@ -16,6 +16,7 @@ use super::errors::Scene;
 use super::http1::Request;
 use super::job::Job;
 use super::pick::{Picked, Picker, Subject};
+use super::prefill;
 use super::route::{self, Place};
 use super::script::{Fault, Script};
 use super::stats::{Book, Recorded, RowId, sha256};
@@ -95,7 +96,7 @@ impl State {
     pub(super) fn begin(self: &Arc<Self>, request: &Request) -> (Ticket, Job) {
         let place = route::route(&request.method, request.path());
         let key = route::key(&request.headers);
-        let (ask, refusal) = ask::understand(&place, request);
+        let (mut ask, refusal) = ask::understand(&place, request);
         let hash = if self.options.record > 0 { sha256(&request.body) } else { String::new() };
         self.change(|inner| {
             let label = label(&inner.picker.script, &key);
@@ -111,9 +112,12 @@ impl State {
                 last4: route::last4(&key).to_owned(),
                 number,
                 chunks: fault.chunks.unwrap_or(script.chunks),
+                answer: fault.answer.as_ref().or(script.answer.as_ref()).cloned(),
                 body_len: request.body.len(),
             };
-            let reply = refusal.unwrap_or_else(|| answer::reply(&place.endpoint, &ask, &who, &script.models));
+            let prefilled = prefill::settle(&mut ask, place.dialect(), fault.prefill.or(script.prefill));
+            let reply = refusal.or(prefilled);
+            let reply = reply.unwrap_or_else(|| answer::reply(&place.endpoint, &ask, &who, &script.models));
             let job = Job {
                 chunk_delay: Duration::from_millis(fault.chunk_delay_ms.unwrap_or(script.chunk_delay_ms)),
                 headers: script.headers.iter().chain(&fault.headers).map(|(k, v)| (k.clone(), v.clone())).collect(),

@@ -40,6 +40,7 @@ mod responses;
 mod scenario_article;
 mod secrets;
 mod sim;
+mod sim_prefill;
 mod sim_refusals;
 mod sim_streams;
 mod sim_vendors;

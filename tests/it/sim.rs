@@ -290,7 +290,7 @@ async fn a_request_over_the_key_limit_waits_for_its_own_key_only() {
 }
 
 /// Status and JSON body of a POST by an ordinary client.
-async fn post(sim: &Sim, path: &str, key: &str, body: &Value) -> (u16, Value) {
+pub(super) async fn post(sim: &Sim, path: &str, key: &str, body: &Value) -> (u16, Value) {
     let url = format!("http://{}{path}", sim.addr());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.post(url).bearer_auth(key).json(body).send().await.unwrap();

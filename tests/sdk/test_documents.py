@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from clients import NODE, NODE_DIRECTORY
 from conftest import CLIENT_KEY, text_of
+from nodes import NODE, NODE_DIRECTORY
 from processes import ROOT
 from test_clients import ASKED, BROKEN, GIVEN_UP
 

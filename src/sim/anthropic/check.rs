@@ -253,10 +253,13 @@ fn thinks(body: &Value, turns: &[Turn<'_>]) -> Option<String> {
     if matches!(body["tool_choice"]["type"].as_str(), Some("any" | "tool")) {
         return Some("Thinking may not be enabled when tool_choice forces tool use.".to_owned());
     }
-    // Only the turn whose tools have just answered goes on thinking, and has to have begun with it.
-    let [.., last, results] = turns else { return None };
-    let answers = results.blocks.iter().any(|block| block.value["type"] == "tool_result");
-    let first = last.blocks.first().filter(|_| answers && kind == "enabled")?;
+    // Only a turn that goes on has to have begun with thinking: a prefill, and the one whose tools have just answered.
+    let last = match turns {
+        [.., last] if last.role == "assistant" => last,
+        [.., last, results] if results.blocks.iter().any(|block| block.value["type"] == "tool_result") => last,
+        _ => return None,
+    };
+    let first = last.blocks.first().filter(|_| kind == "enabled")?;
     let found = first.value["type"].as_str().unwrap_or("text");
     (!matches!(found, "thinking" | "redacted_thinking")).then(|| {
         format!(

@@ -6,13 +6,13 @@ mod check;
 
 use serde_json::{Value, json};
 
-use super::answer::{Events, Framing, Reply, Who, arguments, said, split, tokens};
+use super::answer::{self, Events, Framing, Reply, Who, arguments, is_silent, said, split, tokens};
 use super::ask::{Ask, Message, format, function};
 use super::encode::mix;
 use super::errors::Told;
 use super::http1::Request;
 use super::route::{Endpoint, Place};
-use super::thinking;
+use super::{prefill, thinking};
 
 /// What the body asks, and why the vendor refuses it, if it does.
 pub(super) fn ask(place: &Place, request: &Request) -> (Ask, Option<Told>) {
@@ -39,6 +39,7 @@ pub(super) fn ask(place: &Place, request: &Request) -> (Ask, Option<Told>) {
         response_format: schema.map_or(Value::Null, |form| format(&form["schema"])),
         thinks: matches!(body["thinking"]["type"].as_str(), Some("enabled" | "adaptive")),
         caches: check::marks(&body) > 0,
+        prefill: prefill::of(&body).filter(|_| place.endpoint == Endpoint::Messages),
         ..Ask::default()
     };
     let version = request.headers.contains_key("anthropic-version");
@@ -62,13 +63,14 @@ pub(super) fn message(ask: &Ask, who: &Who) -> Value {
         content.push(json!({ "type": "thinking", "thinking": thinking::TEXT,
             "signature": thinking::sign(thinking::TEXT) }));
     }
-    content.push(match ask.tool() {
+    match ask.tool() {
         Some(tool) => {
             let input: Value = serde_json::from_str(&arguments(tool)).unwrap_or_default();
-            json!({ "type": "tool_use", "id": call_id(who), "name": tool["name"], "input": input })
+            content.push(json!({ "type": "tool_use", "id": call_id(who), "name": tool["name"], "input": input }));
         }
-        None => json!({ "type": "text", "text": said(ask, who).concat() }),
-    });
+        None if is_silent(ask, who) => {}
+        None => content.push(json!({ "type": "text", "text": said(ask, who).concat() })),
+    }
     let mut message = frame(ask, who);
     message["content"] = content.into();
     message["stop_reason"] = stop_reason(ask).into();
@@ -99,7 +101,7 @@ pub(super) fn prompt(ask: &Ask, who: &Who) -> (usize, usize, usize) {
 
 /// The answer's tokens.
 pub(super) fn said_tokens(ask: &Ask, who: &Who) -> usize {
-    who.chunks as usize + usize::from(ask.thinks)
+    answer::said_tokens(ask, who) + usize::from(ask.thinks)
 }
 
 fn stop_reason(ask: &Ask) -> &'static str {
@@ -132,7 +134,7 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
         content.extend(
             fragments.map(|part| write.delta(index, &json!({ "type": "input_json_delta", "partial_json": part }))),
         );
-    } else {
+    } else if !is_silent(ask, who) {
         let block = write.start(index, &json!({ "type": "text", "text": "" }));
         if ask.thinks { &mut content } else { &mut preamble }.push(block);
         let pieces = said(ask, who).into_iter();
@@ -142,8 +144,9 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
     let mut usage = frame(ask, who)["usage"].take();
     usage["output_tokens"] = said_tokens(ask, who).into();
     let delta = json!({ "stop_reason": stop_reason(ask), "stop_sequence": null });
-    let finish =
-        vec![write.stop(index), write.event(&json!({ "type": "message_delta", "delta": delta, "usage": usage }))];
+    let stop = (!is_silent(ask, who)).then(|| write.stop(index));
+    let last = write.event(&json!({ "type": "message_delta", "delta": delta, "usage": usage }));
+    let finish = stop.into_iter().chain([last]).collect();
     let done = Some(write.event(&json!({ "type": "message_stop" })));
     Reply::Events(Events { framing: Framing::Named, preamble, content, finish, usage: None, done })
 }

@@ -7,13 +7,13 @@ mod check;
 
 use serde_json::{Value, json};
 
-use super::answer::{Events, Framing, Reply, Who, arguments, said, split, tokens};
+use super::answer::{Events, Framing, Reply, Who, arguments, is_silent, said, said_tokens, split, tokens};
 use super::ask::{Ask, Message, format, function};
 use super::encode::mix;
 use super::errors::Told;
 use super::http1::Request;
 use super::route::{Endpoint, Place};
-use super::thinking;
+use super::{prefill, thinking};
 
 /// Milliseconds that every answer says it took.
 const LATENCY: u64 = 100;
@@ -46,6 +46,7 @@ pub(super) fn ask(place: &Place, request: &Request) -> (Ask, Option<Told>) {
         response_format: schema.map_or(Value::Null, |schema| format(&schema)),
         thinks: matches!(thinking.and_then(Value::as_str), Some("enabled" | "adaptive")),
         caches: check::has_cache_points(&body),
+        prefill: prefill::of(&body),
         ..Ask::default()
     };
     (ask, check::refusal(&body).map(|message| Told::new(400, "ValidationException", &message)))
@@ -58,13 +59,14 @@ pub(super) fn message(ask: &Ask, who: &Who) -> Value {
         let (text, signature) = (thinking::TEXT, thinking::sign(thinking::TEXT));
         content.push(json!({ "reasoningContent": { "reasoningText": { "text": text, "signature": signature } } }));
     }
-    content.push(match ask.tool() {
+    match ask.tool() {
         Some(tool) => {
             let input: Value = serde_json::from_str(&arguments(tool)).unwrap_or_default();
-            json!({ "toolUse": { "toolUseId": call_id(who), "name": tool["name"], "input": input } })
+            content.push(json!({ "toolUse": { "toolUseId": call_id(who), "name": tool["name"], "input": input } }));
         }
-        None => json!({ "text": said(ask, who).concat() }),
-    });
+        None if is_silent(ask, who) => {}
+        None => content.push(json!({ "text": said(ask, who).concat() })),
+    }
     json!({
         "output": { "message": { "role": "assistant", "content": content } }, "stopReason": stop_reason(ask),
         "usage": usage(ask, who), "metrics": { "latencyMs": LATENCY },
@@ -75,7 +77,7 @@ fn usage(ask: &Ask, who: &Who) -> Value {
     // A marked prompt has some tokens of each sort.
     let part = if ask.caches { tokens(who) / 4 } else { 0 };
     let input = tokens(who) - 2 * part;
-    let output = who.chunks as usize + usize::from(ask.thinks);
+    let output = said_tokens(ask, who) + usize::from(ask.thinks);
     json!({
         "inputTokens": input, "outputTokens": output, "totalTokens": tokens(who) + output,
         "cacheReadInputTokens": part, "cacheWriteInputTokens": part, "serverToolUsage": {},
@@ -122,10 +124,9 @@ pub(super) fn stream(ask: &Ask, who: &Who) -> Reply {
             content.push(event("contentBlockDelta", delta(index, json!({ "text": piece }))));
         }
     }
-    let finish = vec![
-        event("contentBlockStop", json!({ "contentBlockIndex": index })),
-        event("messageStop", json!({ "stopReason": stop_reason(ask) })),
-    ];
+    let stop = (!is_silent(ask, who)).then(|| event("contentBlockStop", json!({ "contentBlockIndex": index })));
+    let last = event("messageStop", json!({ "stopReason": stop_reason(ask) }));
+    let finish = stop.into_iter().chain([last]).collect();
     let metadata = json!({ "usage": usage(ask, who), "metrics": { "latencyMs": LATENCY } });
     let done = Some(event("metadata", metadata));
     Reply::Events(Events { framing: Framing::Frames, preamble, content, finish, usage: None, done })
