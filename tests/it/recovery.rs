@@ -8,7 +8,11 @@
 
 mod every_byte;
 mod heard;
+mod limits;
 mod matrix;
+mod recorded;
+mod scene;
+mod seams;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;

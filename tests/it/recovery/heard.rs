@@ -49,7 +49,7 @@ impl Heard {
         if !answer.whole {
             heard.flaws.push("the body had no end".to_owned());
         }
-        for frame in answer.text().split("\n\n").filter(|frame| !frame.is_empty()) {
+        for frame in answer.text().replace("\r\n", "\n").split("\n\n").filter(|frame| !frame.is_empty()) {
             heard.frame(front, frame);
         }
         heard.text = joined(&heard.text);
