@@ -13,6 +13,7 @@ mod matrix;
 mod recorded;
 mod scene;
 mod seams;
+mod timers;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
