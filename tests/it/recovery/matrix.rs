@@ -160,7 +160,7 @@ async fn run(upstream: Dialect, count: usize) {
     let vendors = vendors(&cases).await;
     let provider = |(vendor, name, faulty): &(Vendor, &str, bool)| {
         let (dialect, more) = if *faulty {
-            (upstream, "timeouts: { first_content: '400ms', stall: '400ms' }")
+            (upstream, "timeouts: { first_content: '600ms', stall: '600ms' }")
         } else {
             (upstream.next(), "")
         };
@@ -188,8 +188,8 @@ async fn run(upstream: Dialect, count: usize) {
 fn went_on(vendors: &[(Vendor, &'static str, bool)], seams: &[&Case]) {
     for (vendor, name, _) in vendors.iter().filter(|(.., faulty)| !faulty) {
         vendor.assert_understood(name);
+        let asked = vendor.asked();
         for case in seams.iter().filter(|case| case.providers()[1] == *name) {
-            let asked = vendor.asked();
             let model = format!("m{}", case.number);
             let prefills: Vec<_> =
                 asked.iter().filter(|asked| asked.model() == model).map(|asked| asked.prefill()).collect();

@@ -196,6 +196,8 @@ impl Recording {
         let recording = Arc::new(self);
         for (number, way) in recording.ways.iter().enumerate() {
             let whole = Arc::new(told(&gateway, *way, model(number, 0)).await);
+            let ends = whole.ends == 1 || whole.errors == 1 || whole.status != 200;
+            assert!(ends, "{} {way:?} neither ends nor fails: {whole:#?}", recording.id);
             let rest = plays.iter().enumerate().skip(1).map(|(at, play)| {
                 let (gateway, recording, whole) = (Arc::clone(&gateway), Arc::clone(&recording), Arc::clone(&whole));
                 let (way, play, model) = (*way, *play, model(number, at));

@@ -104,7 +104,7 @@ async fn the_deadline_is_a_timer_of_its_own() {
 #[tokio::test]
 async fn a_connection_that_does_not_open_is_named() {
     for (chain, more) in
-        [("timeouts: { connect: '100ms' },", String::new()), ("", "upstream: { connect_timeout: '100ms' },".to_owned())]
+        [("timeouts: { connect: '300ms' },", String::new()), ("", "upstream: { connect_timeout: '300ms' },".to_owned())]
     {
         let silent = Upstream::start().await;
         let two = Vendor::healthy(&speech(), Prefill::Ignores).await;
@@ -134,7 +134,11 @@ async fn a_stall_is_named_in_the_log() {
         assert_eq!((heard.is_broken(), heard.is_normal()), (mode == "error", mode != "error"), "{mode}: {heard:#?}");
         scene.gateway.idle().await;
         let lines = logs.lines();
-        let named = lines.iter().map(Value::to_string).any(|line| line.contains("broken_stream:stall"));
+        // In one word, or in the two fields of a failover.
+        let named = lines.iter().any(|line| {
+            let fields = line["kind"] == "broken_stream" && line["timer"] == "stall";
+            fields || line.to_string().contains("broken_stream:stall")
+        });
         assert!(named, "{mode}: {lines:#?}");
     }
 }
@@ -267,9 +271,10 @@ async fn a_client_that_leaves_while_the_slot_cools_asks_nobody_again() {
     assert_eq!(scene.vendors[0].count(), 1);
 }
 
-/// What may be on its way to a client that does not read: the kernel's buffers of two connections, each up to 4 MiB to be
-/// sent and 6 MiB received by Linux's defaults, and a little of the gateway's own.
-const ON_ITS_WAY: usize = 32 << 20;
+/// What may be on its way to a client that does not read: the kernel's buffers of two connections, as large as the system
+/// lets them grow while somebody still reads (4 MiB to be sent and 6 MiB received by Linux's defaults, more on some
+/// machines), and a few chunks in the gateway.
+const ON_ITS_WAY: usize = 64 << 20;
 
 #[tokio::test]
 async fn a_client_that_does_not_read_stops_the_upstream() {
