@@ -36,6 +36,7 @@ mod media;
 mod messages;
 mod pairs;
 mod path;
+mod recovery;
 mod responses;
 mod scenario_article;
 mod secrets;

@@ -7,7 +7,7 @@
 
 mod chain;
 mod ladder;
-mod logs;
+pub mod logs;
 mod rotation;
 
 use backstop::sim::{Rule, Script, Sim};

@@ -5,6 +5,7 @@
 
 #![allow(dead_code, reason = "each topic uses its own part")]
 
+pub mod replay;
 mod wire;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -24,13 +24,13 @@ mod streams;
 mod switch;
 mod targets;
 mod through;
-mod traffic;
+pub(crate) mod traffic;
 
 use backstop::dialect::canonical::Frame;
 
 /// Whose bytes they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wire {
+pub(crate) enum Wire {
     Chat,
     Messages,
     Converse,

@@ -29,12 +29,16 @@ impl Logs {
         Self(())
     }
 
-    /// The lines of failovers.
-    pub fn failovers(&self) -> Vec<Value> {
+    /// All lines.
+    pub fn lines(&self) -> Vec<Value> {
         let bytes = LINES.with_borrow(|lines| lines.clone().unwrap());
         let text = String::from_utf8(bytes).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.filter(|line| line["message"] == "failover").collect()
+        text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+    }
+
+    /// The lines of failovers.
+    pub fn failovers(&self) -> Vec<Value> {
+        self.lines().into_iter().filter(|line| line["message"] == "failover").collect()
     }
 }
 

@@ -7,13 +7,13 @@ use serde_json::Value;
 use super::Wire;
 
 /// One recorded exchange.
-pub(super) struct Exchange {
-    pub(super) id: String,
-    pub(super) wire: Wire,
-    pub(super) stream: bool,
-    pub(super) status: u64,
-    pub(super) request: Option<String>,
-    pub(super) response: Vec<u8>,
+pub(crate) struct Exchange {
+    pub(crate) id: String,
+    pub(crate) wire: Wire,
+    pub(crate) stream: bool,
+    pub(crate) status: u64,
+    pub(crate) request: Option<String>,
+    pub(crate) response: Vec<u8>,
 }
 
 /// The same conversation in one dialect: what was asked and, mostly, what was really answered.
@@ -42,7 +42,7 @@ fn fixtures(directory: &str) -> Option<PathBuf> {
 }
 
 /// Every exchange of an API that is translated.
-pub(super) fn recorded() -> Vec<Exchange> {
+pub(crate) fn recorded() -> Vec<Exchange> {
     let Some(root) = fixtures("recorded") else { return Vec::new() };
     let index = std::fs::read_to_string(root.join("index.jsonl")).expect("an index");
     index.lines().filter_map(|line| exchange(&root, &serde_json::from_str(line).expect("a line"))).collect()
