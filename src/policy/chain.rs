@@ -92,10 +92,6 @@ impl Chain {
         let name = name.into();
         Self { name, levels, continue_on_content_filter: false, equivalent: false, recovery: None, deadline: None }
     }
-
-    fn without_levels(&self) -> Self {
-        Self { name: Arc::clone(&self.name), levels: Vec::new(), ..*self }
-    }
 }
 
 /// What a model name stands for.
@@ -288,7 +284,7 @@ impl Catalog {
                 level.unserved = level.unserved.or(Some(Lack::NoKeyForModel));
             }
         }
-        let chain = single(Arc::from(name), level);
+        let chain = Chain::new(name, vec![level]);
         Some(Choice { chain: Arc::new(chain), start: 0, key: None })
     }
 
@@ -354,17 +350,13 @@ impl Choice {
     #[must_use]
     pub fn strict(self) -> Self {
         let level = self.chain.levels[self.start].clone();
-        let chain = Chain { levels: vec![level], ..self.chain.without_levels() };
+        let chain = Chain { name: Arc::clone(&self.chain.name), levels: vec![level], ..*self.chain };
         Self { chain: Arc::new(chain), start: 0, key: self.key }
     }
 }
 
 fn first(chain: &Arc<Chain>) -> Choice {
     Choice { chain: Arc::clone(chain), start: 0, key: None }
-}
-
-fn single(name: Arc<str>, level: Level) -> Chain {
-    Chain::new(name, vec![level])
 }
 
 /// Whether `model` fits one of these names and patterns; none of them allows all.

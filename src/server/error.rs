@@ -235,11 +235,17 @@ impl From<BadRequest> for ApiError {
 
 fn attempt(entry: &Entry, chain: &Chain, names: &Names) -> Value {
     match entry {
-        Entry::Attempt { slot, level, failure } => json!({
-            "slot": super::headers::slot_label(*slot, &chain.levels[*level], names),
-            "kind": failure.map(|failure| failure.kind.name()),
-            "status": failure.and_then(|failure| failure.status),
-        }),
+        Entry::Attempt { slot, level, failure } => {
+            let mut attempt = json!({
+                "slot": super::headers::slot_label(*slot, &chain.levels[*level], names),
+                "kind": failure.map(|failure| failure.kind.name()),
+                "status": failure.and_then(|failure| failure.status),
+            });
+            if let Some(timer) = failure.and_then(|failure| failure.timer) {
+                attempt["timer"] = timer.name().into();
+            }
+            attempt
+        }
         Entry::Skipped { level, lack } => json!({
             "target": super::headers::target_label(&chain.levels[*level], names),
             "skipped": lack.name(),

@@ -25,6 +25,7 @@ use crate::failover::{Attempt, Miss};
 use crate::policy::failure::{Failure, Kind};
 
 const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
 
 /// What an attempt sends.
 pub(super) enum Outgoing {
@@ -221,7 +222,10 @@ fn own(route: &Route, query: &Query, profile: &Profile<'_>, schema_tool: Option<
 fn pass_headers(headers: &mut HeaderMap, query: &Query, dialect: Dialect) {
     for (name, value) in &query.headers {
         let text = name.as_str();
-        let whose = if text.starts_with("anthropic-") {
+        let whose = if *name == ANTHROPIC_VERSION {
+            // What is written here is written for the version that the route names.
+            dialect == Dialect::Anthropic && query.endpoint.dialect() == dialect
+        } else if text.starts_with("anthropic-") {
             dialect == Dialect::Anthropic
         } else {
             !text.starts_with("openai-") || dialect == Dialect::OpenAiChat

@@ -110,6 +110,8 @@ async fn a_verdict_is_what_the_gateway_decides_for_every_fault_there_is() {
         let (place, entry) = decided.unwrap();
         let (slot, verdict, status) = &rows[place];
         let status = status.map(|status| format!(":{status}")).unwrap_or_default();
+        // The trail names the limit that was reached; the probe's own is another one.
+        let entry = entry.strip_suffix(":response_timeout").unwrap_or(&entry);
         assert_eq!(format!("{slot}={verdict}{status}"), entry, "{}", listed[place].name);
         let harmless = listed[place].plain == Stage::Harmless;
         assert_eq!(verdict == "ok", harmless, "{}: {verdict}", listed[place].name);

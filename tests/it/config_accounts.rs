@@ -250,7 +250,7 @@ fn a_mistake_in_an_account_or_a_target_is_pointed_at() {
         (target("{ reasoning: true }"), "chains.c[0]", "provider/model"),
         (target("{ target: 'opnai/m' }"), "chains.c[0]", "`openai`"),
         (target("{ target: 'openai/m', visoin: true }"), "chains.c[0].visoin", "`vision`"),
-        (target("{ target: 'openai/m', timeouts: { connect: '1s' } }"), "chains.c[0].timeouts.connect", "first_content"),
+        (target("{ target: 'openai/m', timeouts: { connect: 0 } }"), "chains.c[0].timeouts.connect", ""),
         (target("{ target: 'openai/m', timeouts: { stall: 0 } }"), "chains.c[0].timeouts.stall", ""),
         (target("{ target: 'openai/m', timeouts: { stall: 'soon' } }"), "chains.c[0].timeouts.stall", "period"),
         (target("{ target: 'openai/m', max_output: 0 }"), "chains.c[0].max_output", "leave it out"),

@@ -96,7 +96,7 @@ impl Seam {
                 lead.push_str(&text[..text.len() - black.len()]);
                 // White space that goes beyond the client's own needs no more to be told apart.
                 if !black.is_empty() || lead.starts_with(self.sent.white()) {
-                    self.settle(sink)?;
+                    self.settle_white(sink);
                     return self.fresh(black, sink);
                 }
             }
@@ -153,17 +153,20 @@ impl Seam {
                 }
                 self.phase = Phase::New;
             }
-            Phase::White(lead) => {
-                let fresh = fresh_white(self.sent.white(), lead).to_owned();
-                self.phase = behind(&self.sent);
-                // Half a character follows no white space but the client's own.
-                if matches!(self.phase, Phase::New) {
-                    say(&fresh, sink);
-                }
-            }
+            Phase::White(_) => self.settle_white(sink),
             Phase::Half(_) | Phase::New => {}
         }
-        Ok(())
+        // The other half of a character must come before anything else.
+        if matches!(self.phase, Phase::Half(_)) { Err(Diverged) } else { Ok(()) }
+    }
+
+    /// The continuation's white space is over.
+    fn settle_white(&mut self, sink: &mut Sink<'_>) {
+        let Phase::White(lead) = std::mem::replace(&mut self.phase, behind(&self.sent)) else { return };
+        // Half a character follows no white space but the client's own.
+        if matches!(self.phase, Phase::New) {
+            say(fresh_white(self.sent.white(), &lead), sink);
+        }
     }
 }
 

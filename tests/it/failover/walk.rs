@@ -204,7 +204,8 @@ fn check_trail(scenario: &Scenario, entries: &[Entry]) {
     let trail: Vec<_> = entries
         .iter()
         .map(|entry| match entry {
-            Entry::Attempt { slot, failure, .. } => (slot.0, *failure),
+            // Which limit was reached is the run's to say, and its own tests'.
+            Entry::Attempt { slot, failure, .. } => (slot.0, failure.map(|failure| Failure { timer: None, ..failure })),
             Entry::Skipped { .. } => panic!("{}: nothing to skip", scenario.promise),
         })
         .collect();

@@ -157,7 +157,7 @@ async fn a_client_lowers_the_deadline_and_never_raises_it() {
         for stream in [false, true] {
             let answer =
                 gateway.post("/v1/chat/completions", &[(name, value)], &crate::support::chat("default", stream)).await;
-            assert_eq!((answer.status, answer.trail()), (504, "one/m1@K=timeout"), "{name}");
+            assert_eq!((answer.status, answer.trail()), (504, "one/m1@K=timeout:deadline"), "{name}");
         }
     }
     for (name, value) in

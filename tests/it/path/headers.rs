@@ -79,7 +79,7 @@ fn rows() -> Vec<Row> {
     let unknown = || Fault::error(404, "model_not_found");
     vec![
         row(status(429, 429), 429, "rate_limit_exceeded", "one/m1@A=rate_limit:429, two/m2@B=rate_limit:429", ""),
-        row([hang(), hang()], 504, "timeout", "one/m1@A=timeout, two/m2@B=timeout", ""),
+        row([hang(), hang()], 504, "timeout", "one/m1@A=timeout:LIMIT, two/m2@B=timeout:LIMIT", ""),
         row(status(503, 529), 502, "all_attempts_failed", "one/m1@A=overloaded:503, two/m2@B=overloaded:529", ""),
         row(status(429, 503), 502, "all_attempts_failed", "one/m1@A=rate_limit:429, two/m2@B=overloaded:503", ""),
         row(status(401, 402), 502, "all_attempts_failed", "one/m1@A=auth:401, two/m2@B=billing:402", "false"),
@@ -103,7 +103,8 @@ async fn when_all_fail_the_client_is_told_everything() {
             let (_sim, gateway) = start(rules, short).await;
             let answer = gateway.post("/v1/chat/completions", &[], &chat("default", stream)).await;
             let what = row.trail;
-            assert_eq!((answer.status, answer.trail()), (row.status, row.trail), "{}", answer.text());
+            let trail = row.trail.replace("LIMIT", if stream { "first_content" } else { "response_timeout" });
+            assert_eq!((answer.status, answer.trail()), (row.status, trail.as_str()), "{}", answer.text());
             assert_eq!(
                 (answer.header("x-backstop-attempts"), answer.header("content-type")),
                 ("2", "application/json")
@@ -116,17 +117,22 @@ async fn when_all_fail_the_client_is_told_everything() {
             );
             let error = answer.error();
             assert_eq!(error["code"], row.code, "{what}");
-            assert!(error["message"].as_str().unwrap().contains(row.trail), "{error}");
+            assert!(error["message"].as_str().unwrap().contains(&trail), "{error}");
             let told: Vec<String> = error["attempts"]
                 .as_array()
                 .unwrap()
                 .iter()
                 .map(|attempt| {
                     let status = attempt["status"].as_u64().map(|status| format!(":{status}")).unwrap_or_default();
-                    format!("{}={}{status}", attempt["slot"].as_str().unwrap(), attempt["kind"].as_str().unwrap())
+                    let timer = attempt["timer"].as_str().map(|timer| format!(":{timer}")).unwrap_or_default();
+                    format!(
+                        "{}={}{status}{timer}",
+                        attempt["slot"].as_str().unwrap(),
+                        attempt["kind"].as_str().unwrap()
+                    )
                 })
                 .collect();
-            assert_eq!(told.join(", "), row.trail);
+            assert_eq!(told.join(", "), trail);
             assert!(SECRETS.iter().all(|secret| !format!("{answer:?}").contains(secret)));
         }
     }

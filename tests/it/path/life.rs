@@ -65,7 +65,7 @@ async fn a_fresh_connection_that_breaks_too_is_a_network_failure() {
         fresh.asked().await;
     }
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network, one/m1@K=network"));
+    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network:connect, one/m1@K=network:connect"));
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_connection_that_does_not_open_in_time_is_a_network_failure() {
     let gateway = Gateway::start(&text).await;
     let mut client = ask(&gateway, false).await;
     let answer = client.answer().await;
-    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network, one/m1@K=network"));
+    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network:connect, one/m1@K=network:connect"));
     let endpoint = gateway.lane("endpoint", &format!("https://{}", silent.addr)).await;
     assert_eq!((&endpoint["kind"], &endpoint["streak"]), (&"network".into(), &1.into()));
 }
@@ -114,7 +114,7 @@ async fn a_port_that_refuses_is_a_network_failure() {
     drop(upstream);
     let gateway = Gateway::start(&text).await;
     let answer = gateway.chat("default").await;
-    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network, one/m1@K=network"));
+    assert_eq!((answer.status, answer.trail()), (502, "one/m1@K=network:connect, one/m1@K=network:connect"));
 }
 
 /// Connections of clients are kept, and an upstream may end an answer by closing its own.

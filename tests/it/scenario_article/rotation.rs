@@ -72,7 +72,9 @@ async fn fails_over(row: &Row, stream: bool) {
 
     let answer = if stream { gateway.stream("default").await } else { gateway.chat("default").await };
     assert_eq!(answer.status, 200, "{what}: {answer:?}");
-    let mut trail: Vec<String> = row.failing.iter().map(|slot| format!("{slot}={}", row.told)).collect();
+    let limit = if stream { "timeout:first_content" } else { "timeout:response_timeout" };
+    let told = if row.told == "timeout" { limit } else { row.told };
+    let mut trail: Vec<String> = row.failing.iter().map(|slot| format!("{slot}={told}")).collect();
     trail.push(format!("{}=ok:200", row.then));
     assert_eq!(answer.trail(), trail.join(", "), "{what}");
     assert_served_by(&answer, row.then);
@@ -104,6 +106,8 @@ async fn fails_over(row: &Row, stream: bool) {
         (&(*row.failing.last().unwrap()).into(), &row.then.into(), &kind.into())
     );
     assert_eq!(line["status"], status.map_or(Value::Null, Into::into), "{what}");
+    let timer = told.strip_prefix("timeout:").map_or(Value::Null, Into::into);
+    assert_eq!(line["timer"], timer, "{what}");
     assert_eq!((&line["lane"], &line["streak"]), (&lane.into(), &1.into()), "{what}: {line}");
     assert!(line["until"].is_string() && line["elapsed_ms"].is_u64(), "{what}: {line}");
 
