@@ -103,6 +103,7 @@ impl Translation {
                 seam: self.resumption.as_ref().map(|way| Seam::new(Arc::clone(&way.sent), way.prefill)),
                 earlier: self.resumption.as_ref().map_or_else(Usage::default, |way| way.sent.usage),
                 diverged: false,
+                refused: false,
                 said: 0,
                 schema: self.schema_tool.clone().map(|tool| Schema { tool, calls: 0, standing_in: None }),
                 usage: None,
@@ -185,6 +186,7 @@ struct Outlet {
     /// The tokens of the parts before.
     earlier: Usage,
     diverged: bool,
+    refused: bool,
     /// Contents so far, of a continuation: also those that the client has already.
     said: u64,
 }
@@ -252,6 +254,12 @@ impl Translator {
         self.outlet.diverged
     }
 
+    /// Whether the model said no.
+    #[must_use]
+    pub const fn refused(&self) -> bool {
+        self.outlet.refused
+    }
+
     /// How many contents a continuation's upstream has said, those included that the client has already.
     #[must_use]
     pub const fn said(&self) -> u64 {
@@ -293,6 +301,7 @@ impl Outlet {
     }
 
     fn write(&mut self, mut event: Event<'_>, out: &mut BytesMut) {
+        self.refused |= matches!(event, Event::Refusal(_));
         match &mut event {
             Event::Usage(usage) => {
                 let own = self.usage.unwrap_or_default().or_more(*usage);

@@ -71,6 +71,8 @@ pub struct Interrupted {
     pub complaint: Complaint,
     /// The tokens it took, if they are known.
     pub usage: Option<Usage>,
+    /// The model said no.
+    pub refused: bool,
 }
 
 /// The end of a stream.
@@ -130,7 +132,8 @@ impl Tail {
         let complaint = Complaint { message, code: failure.kind.name() };
         if self.waits {
             let (kind, usage) = (failure.kind, self.usage(tally));
-            self.interrupted = Some(Interrupted { broken: lease.broke(failure), kind, complaint, usage });
+            let refused = self.spent.as_ref().is_some_and(|spent| spent.refused());
+            self.interrupted = Some(Interrupted { broken: lease.broke(failure), kind, complaint, usage, refused });
             return Last::Nothing;
         }
         let _settled = lease.fail(&failure);

@@ -6,11 +6,9 @@
 use std::pin::Pin;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::Body;
 use http_body_util::BodyExt;
 
-use super::ending::{End, Ending, Last};
+use super::ending::{Break, End, Ending, Last, Upstream};
 use super::gate::{Chunks, Held};
 use super::relay::{Patience, Relay};
 use super::tap::Tally;
@@ -43,7 +41,7 @@ impl Ending for Quiet {
 /// It did not end well.
 pub async fn keep<B>(held: Held<B>, stall: Duration, most: usize, over: B) -> Result<Kept<B>, End>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Upstream,
 {
     /// Nobody waits for comments, and who called has the deadline.
     const NEVER: Duration = Duration::from_secs(86_400 * 365);
@@ -64,13 +62,13 @@ where
     match relay.as_mut().ending().0.take() {
         Some((End::Complete, tally)) => Ok(Kept::Whole(chunks, tally)),
         Some((end, _)) => Err(end),
-        None => Err(End::Broken(super::ending::Break::Unfinished)),
+        None => Err(End::Broken(Break::Unfinished)),
     }
 }
 
 fn surrendered<B>(relay: Pin<&mut Relay<B, Quiet>>, mut chunks: Chunks, over: B) -> Held<B>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Upstream,
 {
     let mut held = relay.surrender(over);
     chunks.extend(std::mem::take(&mut held.chunks));
@@ -106,9 +104,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_does_not_end_well_is_not_kept() {
         let cases = [
-            (vec![send(TEXT.as_bytes()), Act::Break], End::Broken(super::super::ending::Break::Cut)),
-            (vec![send(TEXT.as_bytes()), Act::Hang], End::Broken(super::super::ending::Break::Stalled)),
-            (vec![send(TEXT.as_bytes())], End::Broken(super::super::ending::Break::Unfinished)),
+            (vec![send(TEXT.as_bytes()), Act::Break], End::Broken(Break::Cut)),
+            (vec![send(TEXT.as_bytes()), Act::Hang], End::Broken(Break::Stalled)),
+            (vec![send(TEXT.as_bytes())], End::Broken(super::Break::Unfinished)),
         ];
         for (acts, end) in cases {
             assert!(kept(acts, 1 << 20).await.is_err_and(|ended| ended == end));

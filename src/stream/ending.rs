@@ -1,10 +1,20 @@
 //! How a stream ends, and who hears of it.
 //!
-//! Owns the vocabulary between a relay and whoever settles its attempt. Refuses to know both.
+//! Owns the vocabulary between an upstream, a relay and whoever settles its attempt. Refuses to know all three.
 
 use bytes::Bytes;
+use http_body::Body;
 
 use super::tap::Tally;
+
+/// The body of an upstream's stream.
+pub trait Upstream: Body<Data = Bytes> + Unpin {
+    /// What it still has to say when it breaks off behind its finish reason: who writes a stream anew may have waited for the
+    /// tokens.
+    fn last_words(&mut self) -> Option<Bytes> {
+        None
+    }
+}
 
 /// How a stream ended.
 #[derive(Clone, PartialEq, Eq)]

@@ -20,7 +20,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
-use super::ending::{Break, End, Ending, Last};
+use super::ending::{Break, End, Ending, Last, Upstream};
 use super::gate::{Chunks, Held, closed};
 use super::tap::{Passed, Stop, Tap};
 use crate::clock;
@@ -93,7 +93,7 @@ pin_project! {
 
 impl<B, E> Relay<B, E>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Upstream,
     E: Ending,
 {
     /// Takes over from the gate. Must be called inside a tokio runtime with a timer.
@@ -305,7 +305,10 @@ where
     /// after it.
     fn broke(mut self: Pin<&mut Self>, how: Break) {
         let this = self.as_mut().project();
-        if this.tap.finished() && !*this.told {
+        if let Some(bytes) = this.body.last_words().filter(|_| !*this.upstream_ended && !*this.told) {
+            this.tap.push(bytes);
+            *this.upstream_ended = true;
+        } else if this.tap.finished() && !*this.told {
             let closing = after_half(this.tap, this.tap.closing());
             *this.state = if closing.is_empty() { State::Over } else { State::Last(closing) };
             self.complete();
@@ -351,7 +354,7 @@ fn after_half(tap: &Tap, frame: Bytes) -> Bytes {
 
 impl<B, E> Body for Relay<B, E>
 where
-    B: Body<Data = Bytes> + Unpin,
+    B: Upstream,
     E: Ending,
 {
     type Data = Bytes;

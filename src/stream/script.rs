@@ -10,6 +10,8 @@ use bytes::Bytes;
 use http_body::{Body, Frame};
 use tokio::time::Sleep;
 
+use super::ending::Upstream;
+
 /// What the upstream does next.
 #[derive(Clone)]
 pub(super) enum Act {
@@ -39,6 +41,8 @@ impl Script {
 pub(super) fn send(bytes: &[u8]) -> Act {
     Act::Send(Bytes::copy_from_slice(bytes))
 }
+
+impl Upstream for Script {}
 
 impl Body for Script {
     type Data = Bytes;

@@ -303,7 +303,13 @@ impl Tap {
             }
             let counts = self.spoken == Spoken::Chat && self.tally.usage.is_some();
             let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished && !counts;
-            let Some(signal) = self.spoken.read(&event, trusted) else { continue };
+            let Some(signal) = self.spoken.read(&event, trusted) else {
+                // The beginning of a line that nobody will finish.
+                if strict {
+                    dropped.push(first_line(&block, &event)..event.range.end);
+                }
+                continue;
+            };
             fed = true;
             if let (Some(gate), None) = (gate, why) {
                 match gate.frame(self.spoken.seen(signal)) {

@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use tokio::time::Instant;
 
+use super::ending::Upstream;
 use crate::clock;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::translate::{Translation, Translator};
@@ -28,6 +29,7 @@ pub struct Spent {
     prompt: AtomicU64,
     completion: AtomicU64,
     diverged: AtomicBool,
+    refused: AtomicBool,
     /// When its upstream last said some content: ms after the body was made, 0 for never.
     heard: AtomicU64,
 }
@@ -41,6 +43,12 @@ impl Spent {
             completion_tokens: self.completion.load(Ordering::Relaxed),
         };
         (usage != Usage::default()).then_some(usage)
+    }
+
+    /// Whether its model said no, for which not every dialect has a word.
+    #[must_use]
+    pub fn refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Whether it turned out not to be the answer whose beginning the client has.
@@ -180,10 +188,25 @@ impl<B> Translated<B> {
             }
             self.spent.diverged.store(self.translator.diverged(), Ordering::Relaxed);
         }
+        if self.translator.refused() {
+            self.spent.refused.store(true, Ordering::Relaxed);
+        }
         if let Some(usage) = self.translator.usage() {
             self.spent.prompt.store(usage.input, Ordering::Relaxed);
             self.spent.completion.store(usage.output, Ordering::Relaxed);
         }
+    }
+}
+
+impl<B> Upstream for Translated<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    fn last_words(&mut self) -> Option<Bytes> {
+        if !self.ended {
+            self.end();
+        }
+        (!self.out.is_empty()).then(|| self.out.split().freeze())
     }
 }
 

@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::body::RequestBody;
 use crate::clock;
+use crate::stream::ending::Upstream;
 use crate::stream::translated::Translated;
 
 /// A connection that is given back is ready within this.
@@ -143,6 +144,15 @@ pub enum StreamBody {
     Translated(Box<Translated<AnswerBody>>),
     /// It has ended.
     Over,
+}
+
+impl Upstream for StreamBody {
+    fn last_words(&mut self) -> Option<Bytes> {
+        match self {
+            Self::Translated(body) => body.last_words(),
+            Self::Plain(_) | Self::Over => None,
+        }
+    }
 }
 
 impl Body for StreamBody {

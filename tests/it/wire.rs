@@ -15,7 +15,7 @@ use backstop::dialect::openai_chat::response::{Whole, inspect};
 use backstop::dialect::openai_chat::stream::{Signal, scan};
 use backstop::framing::sse::events;
 use backstop::policy::commit::Why;
-use backstop::stream::ending::{End, Ending, Last};
+use backstop::stream::ending::{End, Ending, Last, Upstream};
 use backstop::stream::gate::{GateLimits, hold};
 use backstop::stream::relay::{Patience, Relay};
 use backstop::stream::spoken::Spoken;
@@ -122,6 +122,8 @@ fn recorded_answers_are_told_from_recorded_errors() {
 
 /// These chunks, then the end.
 pub(crate) struct Chunks(pub(crate) VecDeque<Bytes>);
+
+impl Upstream for Chunks {}
 
 impl Body for Chunks {
     type Data = Bytes;

@@ -17,8 +17,8 @@ const PIECES: [&str; 4] = ["Hello,", " wide", "\n\nworld", "."];
 type Row = (Dialect, Prefill, &'static [&'static str], usize, Option<&'static str>, &'static str);
 
 const ROWS: &[Row] = &[
-    (Dialect::OpenAi, Prefill::GoesOn, &["Hello, ", "world."], 1, Some("Hello, "), "Hello, world."),
-    (Dialect::OpenAi, Prefill::GoesOn, &["a\n", "\nb"], 1, Some("a\n"), "a\n\nb"),
+    (Dialect::OpenAi, Prefill::GoesOn, &["Hello, ", "world."], 1, Some("Hello,"), "Hello, world."),
+    (Dialect::OpenAi, Prefill::GoesOn, &["a\n", "\nb"], 1, Some("a"), "a\n\nb"),
     (Dialect::OpenAi, Prefill::GoesOn, &["a", " b", "c"], 2, Some("a b"), "a bc"),
     (Dialect::Anthropic, Prefill::GoesOn, &["Hello", ", world."], 1, Some("Hello"), "Hello, world."),
     (Dialect::Anthropic, Prefill::GoesOn, &["Hello, ", "world."], 1, Some("Hello,"), "Hello, world."),
