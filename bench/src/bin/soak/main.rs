@@ -47,7 +47,7 @@ const WARM_PIECES: usize = 4;
 const WARM_PACE: u64 = 500;
 
 /// Between two samples while streams are open.
-const SAMPLING: Duration = Duration::from_secs(2);
+const SAMPLING: Duration = Duration::from_secs(1);
 
 /// How long the gateway may take to be as it was, and how often it is looked at.
 const SETTLING: Duration = Duration::from_secs(20);

@@ -19,7 +19,7 @@ const RESIDENT_KIB: u64 = 8 * 1024;
 /// So much of what was asked for must have been open at once, or nothing was tried.
 const OPEN_PERCENT: u64 = 90;
 
-/// What clients and upstream have counted.
+/// What clients and upstream have counted, the warm-up and the looking at the end among it.
 #[derive(Debug, Default, Clone, Serialize)]
 pub struct Counts {
     /// Streams with all they should have, however they came about.
