@@ -10,6 +10,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 VENV := .venv
 BACKSTOP := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/backstop
+SOAK := $(dir $(BACKSTOP))soak --bin $(BACKSTOP)
 # apt-get needs root; a container's root often has no sudo.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -28,7 +29,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 .PHONY: test
-test: tools test-rust test-simulate test-shuttle test-sdk test-docker test-comparison bench-gate ## Everything
+test: tools test-rust test-simulate test-shuttle test-sdk test-docker test-comparison test-soak bench-gate ## Everything
 
 .PHONY: tools
 tools: ## Install what is missing: compiler, valgrind, Python with venv, Compose, Prometheus
@@ -73,7 +74,7 @@ test-shuttle: ## Leases and wake-ups under every schedule that shuttle tries
 	$(call step,shuttle,$(CARGO) test --locked --features shuttle --test shuttle)
 
 .PHONY: release
-release: ## The optimised binaries, and those of the cost gate
+release: ## The optimised binaries, and those of the cost gate and the soak
 	$(call step,release build,$(CARGO) build --release --locked --workspace)
 
 # Made again when the pinned packages change. Node comes as a Python package: on Debian it is too old for the clients.
@@ -112,6 +113,15 @@ bench-gate: release ## Instructions and allocations against a bare hyper proxy
 .PHONY: test-comparison
 test-comparison: release ## Our column of docs/comparison.md
 	$(call step,comparison,BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py --only backstop --check)
+
+# The limits are in bench/src/bin/soak/report.rs. One that ends a cut stream with an error: $(SOAK) --recovery error
+.PHONY: soak
+soak: release ## A thousand slow streams for three minutes, some cut: nothing is lost, nothing is left over
+	$(call step,soak,$(SOAK))
+
+.PHONY: test-soak
+test-soak: release ## The same for 20 seconds
+	$(call step,soak of 20 s,$(SOAK) --seconds 20 --pieces 8)
 
 COMPARE := .cache/compare
 $(COMPARE)/installed: bench/compare/requirements.txt bench/compare/package.json bench/compare/package-lock.json $(VENV)/installed

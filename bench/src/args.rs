@@ -38,6 +38,18 @@ impl Args {
         Ok(args)
     }
 
+    /// Refuses options that are not among these, and words.
+    ///
+    /// # Errors
+    /// The first of them.
+    pub fn only(&self, names: &[&str]) -> Result<(), Error> {
+        match self.options.keys().find(|name| !names.contains(&name.as_str())) {
+            Some(name) => Err(format!("there is no --{name}: only --{}", names.join(", --")).into()),
+            None if self.words.is_empty() => Ok(()),
+            None => Err(format!("{:?} is no option", self.words[0]).into()),
+        }
+    }
+
     /// The value of an option, if it was given.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
@@ -76,5 +88,13 @@ mod tests {
         assert_eq!(args.number("connections", 1).unwrap(), 3);
         assert_eq!(args.words, ["plain:2"]);
         assert!(Args::parse(["--url".to_owned()].into_iter()).is_err());
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        let parse = |given: &[&str]| Args::parse(given.iter().map(|word| (*word).to_owned())).unwrap();
+        assert!(parse(&["--a", "1"]).only(&["a", "b"]).is_ok());
+        assert!(parse(&["--c", "1"]).only(&["a", "b"]).is_err());
+        assert!(parse(&["word"]).only(&["a", "b"]).is_err());
     }
 }
