@@ -15,5 +15,6 @@ pub mod multipart;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod resume;
+mod stand_in;
 pub mod translate;
 pub mod vendor;

@@ -1,6 +1,6 @@
 //! Between a front's dialect and an upstream's: which reader meets which writer.
 //!
-//! Owns the choice of the pair, and the tool that stands in for a JSON schema. Refuses to know the shapes: each dialect
+//! Owns the choice of the pair. Refuses to know the shapes: each dialect
 //! parses to the canonical form and renders from it.
 
 use std::borrow::Cow;
@@ -8,12 +8,11 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::canonical::{
-    Amended, Answer, Cannot, Event, Frame, Part, Profile, Rendered, Request, Seam, Stop, Text, Usage,
-};
+use super::canonical::{Amended, Cannot, Event, Frame, Profile, Rendered, Request, Seam, Usage};
 use super::openai_chat::request::BadRequest;
 use super::openai_chat::response::Whole;
 use super::resume::Resumption;
+use super::stand_in::{Schema, as_text};
 use super::vendor::Dialect;
 use super::{anthropic, bedrock, openai_chat};
 use crate::framing::eventstream::Message;
@@ -105,7 +104,7 @@ impl Translation {
                 diverged: false,
                 refused: false,
                 said: 0,
-                schema: self.schema_tool.clone().map(|tool| Schema { tool, calls: 0, standing_in: None }),
+                schema: self.schema_tool.clone().map(Schema::new),
                 usage: None,
                 state: State::Going,
             },
@@ -129,21 +128,6 @@ impl Translation {
     }
 }
 
-/// The tool's input becomes the text, and its call the end.
-fn as_text(answer: &mut Answer, tool: &str) {
-    let mut others = false;
-    for part in &mut answer.parts {
-        match part {
-            Part::Call(call) if call.name == tool => *part = Part::Text(Text::new(call.object())),
-            Part::Call(_) => others = true,
-            _ => {}
-        }
-    }
-    if answer.stop == Stop::Tools && !others {
-        answer.stop = Stop::End;
-    }
-}
-
 #[derive(Debug)]
 enum Reader {
     Chat(openai_chat::reader::Reader),
@@ -163,16 +147,6 @@ enum State {
     Going,
     /// Nothing more is taken: it has ended, or failed.
     Over,
-}
-
-/// The tool that stands in for a schema, in a stream.
-#[derive(Debug)]
-struct Schema {
-    tool: String,
-    /// Calls of other tools so far: they are counted anew, without a gap.
-    calls: usize,
-    /// The index of the call whose input is text.
-    standing_in: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -328,32 +302,6 @@ impl Outlet {
     }
 }
 
-impl Schema {
-    /// The event with the stand-in's input as text; `None` if nothing is left of it.
-    fn replace<'a>(&mut self, event: Event<'a>) -> Option<Event<'a>> {
-        match event {
-            Event::Call { index, name, .. } if name == self.tool.as_str() => {
-                self.standing_in = Some(index);
-                None
-            }
-            Event::Call { id, name, signature, .. } => {
-                let index = self.calls;
-                self.calls += 1;
-                Some(Event::Call { index, id, name, signature })
-            }
-            Event::Input { index, json } if Some(index) == self.standing_in => Some(Event::Text(json)),
-            Event::Input { index, json } => {
-                let before = usize::from(self.standing_in.is_some_and(|at| at < index));
-                Some(Event::Input { index: index - before, json })
-            }
-            Event::Finish { stop: Stop::Tools, sequence } if self.calls == 0 && self.standing_in.is_some() => {
-                Some(Event::Finish { stop: Stop::End, sequence })
-            }
-            other => Some(other),
-        }
-    }
-}
-
 /// A vendor's error in the front's shape: its words must be redacted already.
 #[must_use]
 pub fn error(front: Dialect, status: u16, words: &str) -> Bytes {
@@ -372,30 +320,5 @@ pub fn words(cannot: &Cannot) -> Cow<'_, str> {
     match cannot {
         Cannot::Lack(_, words) => Cow::Borrowed(words),
         Cannot::Bad(bad) => Cow::Borrowed(&bad.message),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn call(index: usize, name: &'static str) -> Event<'static> {
-        Event::Call { index, id: "c".into(), name: name.into(), signature: None }
-    }
-
-    fn input(index: usize) -> Event<'static> {
-        Event::Input { index, json: "{}".into() }
-    }
-
-    #[test]
-    fn the_stand_in_becomes_text_and_the_other_calls_leave_no_gap() {
-        let mut schema = Schema { tool: "answer".to_owned(), calls: 0, standing_in: None };
-        assert_eq!(schema.replace(call(0, "answer")), None);
-        assert_eq!(schema.replace(input(0)), Some(Event::Text("{}".into())));
-        let finish = Event::Finish { stop: Stop::Tools, sequence: None };
-        assert_eq!(schema.replace(finish.clone()), Some(Event::Finish { stop: Stop::End, sequence: None }));
-        assert_eq!(schema.replace(call(1, "look")), Some(call(0, "look")));
-        assert_eq!(schema.replace(input(1)), Some(input(0)));
-        assert_eq!(schema.replace(finish.clone()), Some(finish));
     }
 }

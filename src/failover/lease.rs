@@ -38,7 +38,7 @@ impl fmt::Debug for Shared {
 }
 
 /// An attempt whose stream broke after its first content: what [`Failover::resume`](super::Failover::resume) goes on from.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Broken {
     pub(super) slot: SlotId,
     pub(super) level: usize,

@@ -14,5 +14,5 @@ pub use crate::clock::Clock;
 pub use layer::FailoverLayer;
 pub use lease::{Broken, Lease};
 pub use observer::{AttemptEnd, Handover, Observer};
-pub use service::{Attempt, Errand, Failover, GaveUp, Miss, Served};
+pub use service::{Attempt, Errand, Failover, GaveUp, Miss, Served, Walk};
 pub use shared::SharedLedger;

@@ -101,6 +101,9 @@ pub struct GaveUp<A> {
     pub waited: Duration,
 }
 
+/// A request on its way along its chain.
+pub type Walk<R, A> = Pin<Box<dyn Future<Output = Result<Served<R>, GaveUp<A>>> + Send>>;
+
 /// The failover service. Always ready.
 #[derive(Debug, Clone)]
 pub struct Failover<S> {
@@ -124,7 +127,7 @@ where
 {
     type Response = Served<R>;
     type Error = GaveUp<A>;
-    type Future = Pin<Box<dyn Future<Output = Result<Served<R>, GaveUp<A>>> + Send>>;
+    type Future = Walk<R, A>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         Poll::Ready(Ok(()))
@@ -147,7 +150,7 @@ impl<S> Failover<S> {
         can_prefill: bool,
         request: Q,
         (id, arrived): (u64, Instant),
-    ) -> Pin<Box<dyn Future<Output = Result<Served<R>, GaveUp<A>>> + Send>>
+    ) -> Walk<R, A>
     where
         S: Service<Attempt<Q>, Response = R, Error = Miss<A>> + Clone + Send + 'static,
         S::Future: Send,

@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
@@ -47,7 +47,7 @@ const EVENT_STREAM: &str = "text/event-stream";
 const OCTETS: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
 /// What the failover layer brings back.
-pub(super) type Walk = Pin<Box<dyn Future<Output = Result<Served<Reply>, GaveUp<Answer>>> + Send>>;
+pub(super) type Walk = crate::failover::Walk<Reply, Answer>;
 
 /// Serves one request to an endpoint of the API. What goes wrong is an answer too.
 ///

@@ -1,6 +1,7 @@
 //! Bodies in flight: the gate before the first content and the relay after it.
 
 pub mod buffer;
+mod cut;
 pub mod ending;
 pub mod gate;
 pub mod relay;

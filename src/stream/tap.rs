@@ -6,9 +6,10 @@
 
 use std::ops::Range;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use smallvec::SmallVec;
 
+use super::cut::{data_of, first_line, single, without};
 use super::spoken::{Spoken, messages_kind};
 use crate::dialect::anthropic::stream as messages;
 use crate::dialect::media;
@@ -289,6 +290,11 @@ impl Tap {
         (!passes).then(|| first_line(block, event)..event.range.end)
     }
 
+    /// Whether a plain frame need not be read: in a chat one that counts its tokens must be.
+    fn trusts(&self) -> bool {
+        !self.finished && (self.spoken != Spoken::Chat || self.tally.usage.is_none())
+    }
+
     /// Reads a block frame by frame. `strict`: the block may end with half a frame, so nothing is taken on trust.
     fn sift(&mut self, block: Bytes, gate: Option<&Commit>, strict: bool) -> Judged {
         let mut why = None;
@@ -301,13 +307,10 @@ impl Tap {
                 dropped.extend(self.behind_the_end(&block, &event));
                 continue;
             }
-            let counts = self.spoken == Spoken::Chat && self.tally.usage.is_some();
-            let trusted = !strict && (gate.is_none() || why.is_some()) && !self.finished && !counts;
+            let trusted = !strict && (gate.is_none() || why.is_some()) && self.trusts();
             let Some(signal) = self.spoken.read(&event, trusted) else {
                 // The beginning of a line that nobody will finish.
-                if strict {
-                    dropped.push(first_line(&block, &event)..event.range.end);
-                }
+                dropped.extend(strict.then(|| first_line(&block, &event)..event.range.end));
                 continue;
             };
             fed = true;
@@ -365,41 +368,4 @@ fn passed(judged: Judged) -> Passed {
         Judged::Hold(bytes) => Passed { bytes, stop: None, fed: false },
         Judged::Fail(data) => Passed { bytes: Bytes::new(), stop: Some(Stop::Error(data)), fed: true },
     }
-}
-
-/// The data of a block that is a single frame in the usual form, `data: …` and LF LF.
-fn single(block: &[u8]) -> Option<&[u8]> {
-    let data = block.strip_prefix(b"data: ")?.strip_suffix(b"\n\n")?;
-    memchr::memchr2(b'\n', b'\r', data).is_none().then_some(data)
-}
-
-/// Where a frame's first line begins. Blank lines before it, such as the LF of a CRLF that was split, are nobody's
-/// and stay.
-fn first_line(block: &[u8], event: &Event<'_>) -> usize {
-    let blank = block[event.range.clone()].iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
-    event.range.start + blank
-}
-
-fn data_of(block: &Bytes, event: &Event<'_>) -> Bytes {
-    match &event.data {
-        None => Bytes::new(),
-        Some(std::borrow::Cow::Borrowed(data)) => block.slice_ref(data),
-        Some(std::borrow::Cow::Owned(data)) => Bytes::copy_from_slice(data),
-    }
-}
-
-/// The block up to `end` without the dropped frames; a copy only if there are any.
-fn without(mut block: Bytes, end: usize, dropped: &[Range<usize>]) -> Bytes {
-    block.truncate(end);
-    if dropped.is_empty() {
-        return block;
-    }
-    let mut kept = BytesMut::with_capacity(end);
-    let mut at = 0;
-    for range in dropped {
-        kept.extend_from_slice(&block[at..range.start]);
-        at = range.end;
-    }
-    kept.extend_from_slice(&block[at..]);
-    kept.freeze()
 }

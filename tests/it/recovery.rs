@@ -27,7 +27,8 @@ const MODE: &str = "x-backstop-stream-recovery";
 const BRIEF: &str =
     "cooldowns: { broken_stream: { first: '10ms', cap: '10ms' }, timeout: { first: '10ms', cap: '10ms' },
     overloaded: { first: '10ms', cap: '10ms' }, server_error: { first: '10ms', cap: '10ms' },
-    network: { first: '10ms', cap: '10ms' }, endpoint_failures: 1000000, target_keys: 1000 },
+    network: { first: '10ms', cap: '10ms' }, auth: { first: '10ms', cap: '10ms' },
+    billing: { first: '10ms', cap: '10ms' }, rate_limit: { first: '10ms', cap: '10ms' }, endpoint_failures: 1000000, target_keys: 1000 },
     run: { same_target_wait: 0, retry_pause_min: '1ms', retry_pause_max: '2ms', keep_alive: '60s' },";
 
 /// What a client speaks.

@@ -235,7 +235,8 @@ fn check_heard(scenario: &Scenario, world: &World) {
             failure_of(*reply).filter(|_| !stays).map(|failure| (*slot, next, failure))
         })
         .collect();
-    let told: Vec<_> = world.heard.failovers().into_iter().map(|told| (told.from, told.to, told.failure)).collect();
+    let told = world.heard.failovers().into_iter();
+    let told: Vec<_> = told.map(|told| (told.from, told.to, Failure { timer: None, ..told.failure })).collect();
     assert_eq!(told, left, "{promise}: failover events (from, to, failure)");
     for slot in 0..scenario.keys.iter().sum::<usize>() {
         assert_eq!(world.lane(slot as u32).in_flight, 0, "{promise}: in flight on {slot}");

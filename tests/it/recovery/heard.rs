@@ -200,11 +200,10 @@ impl Heard {
                     push(arguments, &event["delta"]["partial_json"]);
                 }
             }
-            "content_block_stop" => {
-                if self.open.take() != index {
-                    self.flaws.push(format!("the end of no open block: {event}"));
-                }
+            "content_block_stop" if self.open.take() != index => {
+                self.flaws.push(format!("the end of no open block: {event}"));
             }
+            "content_block_stop" => {}
             "message_delta" => {
                 if self.open.is_some() {
                     self.flaws.push(format!("within a block: {event}"));

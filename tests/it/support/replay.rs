@@ -199,7 +199,7 @@ impl Stage {
                 }
             };
             let body = serde_json::from_slice(&body).unwrap_or_default();
-            for one in self.moves(Asked { path, dialect, headers: head.headers, body }) {
+            for one in self.moves(&Asked { path, dialect, headers: head.headers, body }) {
                 if !perform(&mut wire, one).await {
                     return;
                 }
@@ -208,11 +208,11 @@ impl Stage {
     }
 
     /// What it does with a request, which it keeps.
-    fn moves(&self, asked: Asked) -> Vec<Move> {
+    fn moves(&self, asked: &Asked) -> Vec<Move> {
         let mut seen = self.seen.lock().unwrap();
         let number = seen.asked.len();
         seen.asked.push(asked.clone());
-        let act = (self.acts)(&asked, number);
+        let act = (self.acts)(asked, number);
         let dialect = asked.dialect;
         let speech = match asked.prefill() {
             Some(prefill) if !matches!(act, Act::Moves(_)) => match self.go_on(&prefill) {
