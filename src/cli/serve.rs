@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
 use super::address::LISTEN;
 use super::{EXIT_USAGE, announce, environment, fail, interrupted};
 use crate::app::{self, Gateway};
 use crate::config::{Config, LogFormat, load};
-use crate::server::serve;
+use crate::server::{listen, serve};
 use crate::telemetry::log;
 
 pub(super) fn run(path: Option<&Path>, listen: Option<SocketAddr>) -> ExitCode {
@@ -58,7 +57,7 @@ async fn serve_config(config: &Config) -> ExitCode {
         Err(error) => return fail(EXIT_USAGE, error),
     };
     let address = config.server.listen;
-    let listener = match TcpListener::bind(address).await {
+    let listener = match listen(address) {
         Ok(listener) => listener,
         Err(error) => {
             return fail(1, format_args!("cannot listen on {address}: {error}; choose another with --listen"));

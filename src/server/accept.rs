@@ -3,6 +3,7 @@
 //! Owns the accept loop and the shutdown. Refuses to know what is served.
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 
 use super::front::Front;
@@ -26,6 +27,23 @@ pub struct ServeOptions {
     pub max_headers: usize,
     /// Open answers get this long to end at shutdown.
     pub drain: Duration,
+}
+
+/// Connections that may wait to be accepted: a thousand clients that come at once are not told to try again in a second. The
+/// kernel's `somaxconn` bounds it.
+const BACKLOG: u32 = 4_096;
+
+/// Listens on an address. Must be called inside a tokio runtime.
+///
+/// # Errors
+/// The address is taken, or not this machine's.
+pub fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Windows means something else by it.
+    #[cfg(not(windows))]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `shutdown` ends, then drains. Returns how many requests were cut.

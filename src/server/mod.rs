@@ -17,5 +17,5 @@ mod stream;
 pub mod tail;
 pub mod unread;
 
-pub use accept::{ServeOptions, serve};
+pub use accept::{ServeOptions, listen, serve};
 pub use state::State;
