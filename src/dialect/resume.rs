@@ -32,6 +32,8 @@ enum Reading {
 pub struct Record {
     reading: Reading,
     sent: Sent,
+    /// Tokens that are told too early: they go out with what follows.
+    back: Bytes,
 }
 
 impl Record {
@@ -42,21 +44,36 @@ impl Record {
             Dialect::OpenAiChat | Dialect::Bedrock => Reading::Chat(openai_chat::resume::Record::default()),
             Dialect::Anthropic => Reading::Messages,
         };
-        Self { reading, sent: Sent::default() }
+        Self { reading, sent: Sent::default(), back: Bytes::new() }
     }
 
-    /// Whole frames go out.
-    pub fn keep(&mut self, frames: &[u8]) {
+    /// Takes whole frames on their way out; gives back what goes out now.
+    pub fn keep(&mut self, mut frames: Bytes) -> Bytes {
+        let before = std::mem::take(&mut self.back);
         // What nobody goes on from need not be remembered any more.
-        if self.sent.bound.is_some() {
-            return;
-        }
-        for data in events(frames).filter_map(|event| event.data) {
-            match &mut self.reading {
-                Reading::Chat(record) => record.keep(&data, &mut self.sent),
-                Reading::Messages => anthropic::resume::keep(&data, &mut self.sent),
+        if self.sent.bound.is_none() {
+            let mut early = None;
+            for event in events(&frames) {
+                let Some(data) = &event.data else { continue };
+                let tokens = match &mut self.reading {
+                    Reading::Chat(record) => record.keep(data, &mut self.sent),
+                    Reading::Messages => {
+                        anthropic::resume::keep(data, &mut self.sent);
+                        false
+                    }
+                };
+                early = tokens.then_some(event.range.start);
+            }
+            if let Some(at) = early {
+                self.back = frames.split_off(at);
             }
         }
+        if before.is_empty() { frames } else { Bytes::from([before, frames].concat()) }
+    }
+
+    /// What was kept back, when the answer ends as it is.
+    pub fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.back)
     }
 
     /// What the client has.
@@ -107,4 +124,33 @@ pub fn rendered(upstream: Dialect, request: &Request, sent: &Sent, profile: &Pro
     request.thinking = request.thinking.map(|_| Thinking::Off);
     request.effort = None;
     translate::render(upstream, &request, profile)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+    const TOKENS: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3}}\n\n";
+    const FINISH: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+
+    /// What goes out, block by block, and what was kept back.
+    fn kept(blocks: &[String]) -> (Vec<String>, String) {
+        let mut record = Record::new(Dialect::OpenAiChat);
+        let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap_or_default();
+        let out = blocks.iter().map(|block| text(record.keep(Bytes::from(block.clone())))).collect();
+        (out, text(record.rest()))
+    }
+
+    #[test]
+    fn tokens_that_come_too_early_go_out_with_what_follows() {
+        let whole = format!("{TEXT}{FINISH}{TOKENS}");
+        assert_eq!(kept(std::slice::from_ref(&whole)), (vec![whole], String::new()));
+        let (out, rest) = kept(&[format!("{TEXT}{TOKENS}"), FINISH.to_owned()]);
+        assert_eq!((out, rest), (vec![TEXT.to_owned(), format!("{TOKENS}{FINISH}")], String::new()));
+        let (out, rest) = kept(&[TEXT.to_owned(), TOKENS.to_owned()]);
+        assert_eq!((out, rest), (vec![TEXT.to_owned(), String::new()], TOKENS.to_owned()));
+        let (out, rest) = kept(&[format!("{TOKENS}{TEXT}")]);
+        assert_eq!((out, rest), (vec![format!("{TOKENS}{TEXT}")], String::new()));
+    }
 }

@@ -3,12 +3,13 @@
 //! Owns: asking the run for the next step and performing it, one oneshot on a clone of the inner service
 //! per attempt. Every endpoint, streaming or not, goes through here. Refuses to decide anything.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::lease::{Broken, Lease, Shared};
 use super::observer::Handover;
@@ -221,7 +222,12 @@ where
                 first_content,
                 prefill,
             };
-            let outcome = tokio::time::timeout(limit, inner.clone().oneshot(attempt)).await;
+            // What tower's `oneshot` does, which would carry the attempt about.
+            let mut service = inner.clone();
+            let outcome = match poll_fn(|context| service.poll_ready(context)).await {
+                Ok(()) => tokio::time::timeout(limit, service.call(attempt)).await,
+                Err(miss) => Ok(Err(miss)),
+            };
             let miss = match outcome {
                 Ok(Ok(reply)) => {
                     let at = lease.answered();

@@ -245,19 +245,26 @@ impl StreamReply {
                 },
                 Phase::Relaying(part) => match ready!(part.as_mut().poll_frame(context)) {
                     Some(Ok(frame)) => {
-                        let Ok(bytes) = frame.into_data() else { continue };
+                        let Ok(mut bytes) = frame.into_data() else { continue };
                         if let Some(recovery) = &mut self.recovery {
-                            recovery.record.keep(&bytes);
+                            bytes = recovery.record.keep(bytes);
                         }
-                        return Poll::Ready(Some(bytes));
+                        if !bytes.is_empty() {
+                            return Poll::Ready(Some(bytes));
+                        }
                     }
                     None => {
                         let loose = part.is_loose();
                         let interrupted = part.as_mut().ending().interrupted();
                         self.phase = Phase::Over;
-                        let event = interrupted.and_then(|interrupted| self.broke(interrupted, loose));
-                        if event.is_some() {
-                            return Poll::Ready(event);
+                        let rest = self.recovery.as_mut().map(|recovery| recovery.record.rest());
+                        let last = match interrupted {
+                            // If somebody else goes on, the tokens so far are part of the sum.
+                            Some(interrupted) => self.broke(interrupted, loose),
+                            None => rest.filter(|rest| !rest.is_empty()),
+                        };
+                        if last.is_some() {
+                            return Poll::Ready(last);
                         }
                     }
                 },

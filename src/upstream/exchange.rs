@@ -231,10 +231,11 @@ impl Shared {
             None => None,
             Some(_) => Box::pin(signed(route, &mut outgoing)).await?.map(Box::new),
         };
-        let sending = route.client.send(|| outgoing.request(route, attempt), Some(attempt.level().connect));
+        let (make, connect) = (|| outgoing.request(route, attempt), Some(attempt.level().connect));
+        // Made where it is awaited: a future that is moved is copied.
         let sent = match attempt.first_content {
-            None => sending.await,
-            Some(_) => Box::pin(self.by_first_content(attempt, sending)).await?,
+            None => route.client.send(make, connect).await,
+            Some(_) => Box::pin(self.by_first_content(attempt, route.client.send(make, connect))).await?,
         };
         let response = sent.map_err(|error| self.no_answer(&error, attempt.slot, attempt.started))?;
         if response.status() != StatusCode::OK {

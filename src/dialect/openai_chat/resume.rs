@@ -17,6 +17,7 @@ use crate::dialect::vendor::Vendor;
 #[derive(Debug, Default)]
 pub struct Record {
     halves: Halves,
+    finished: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -41,32 +42,37 @@ struct Choice<'a> {
     index: u64,
     #[serde(borrow)]
     delta: Option<Said<'a>>,
+    finish_reason: Weight,
     logprobs: Weight,
 }
 
 impl Record {
-    /// A frame's data goes out.
-    pub fn keep(&mut self, data: &[u8], sent: &mut Sent) {
+    /// A frame's data goes out. Returns whether it tells the tokens and nothing else, although the answer is not finished: if
+    /// it is finished by somebody else, they are not all.
+    pub fn keep(&mut self, data: &[u8], sent: &mut Sent) -> bool {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
             // `[DONE]`, or what no client understands either.
-            return;
+            return false;
         };
         if sent.id.is_none() {
             sent.id = wire::text(chunk.id).map(std::borrow::Cow::into_owned);
             sent.model = wire::text(chunk.model).map(std::borrow::Cow::into_owned);
             sent.created = chunk.created;
         }
-        if let Some(usage) = wire::usage(chunk.usage, chunk.x_groq) {
+        let usage = wire::usage(chunk.usage, chunk.x_groq);
+        if let Some(usage) = usage {
             sent.usage = sent.usage.or_more(usage);
         }
         for choice in &chunk.choices {
             if choice.index != 0 || choice.logprobs.is_full() {
                 sent.bind(Bound::Choices);
             }
+            self.finished |= choice.finish_reason.is_full();
             if let Some(delta) = &choice.delta {
                 self.delta(delta, sent);
             }
         }
+        usage.is_some() && chunk.choices.is_empty() && !self.finished
     }
 
     fn delta(&mut self, said: &Said<'_>, sent: &mut Sent) {

@@ -49,6 +49,16 @@ fn what_nobody_else_can_finish_is_bound() {
 }
 
 #[test]
+fn tokens_alone_are_told_when_the_answer_is_finished() {
+    let tokens = r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}"#;
+    let (mut record, mut sent) = (Record::default(), Sent::default());
+    assert!(record.keep(tokens.as_bytes(), &mut sent));
+    assert!(!record.keep(br#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":3}}"#, &mut sent));
+    assert!(!record.keep(br#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#, &mut sent));
+    assert!(!record.keep(tokens.as_bytes(), &mut sent), "they are all now");
+}
+
+#[test]
 fn the_request_ends_with_the_assistants_words_and_is_otherwise_the_clients() {
     let body = r#"{"model":"m","seed":1.50,"messages":[{"role":"user","content":"hi"}],"odd":[1e9]}"#;
     let made =

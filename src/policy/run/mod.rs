@@ -59,7 +59,8 @@ pub struct Run {
     wait_end: Option<Instant>,
     waited: Option<SlotId>,
     forced: bool,
-    resumed: Resumed,
+    /// Of its breaks, if there were any.
+    resumed: Option<Box<Resumed>>,
 }
 
 impl Run {
@@ -81,7 +82,7 @@ impl Run {
             wait_end: None,
             waited: None,
             forced: false,
-            resumed: Resumed::new(),
+            resumed: None,
         }
     }
 
@@ -181,10 +182,10 @@ impl Run {
         let share = if self.targets_left(place) { left / 2 } else { left };
         let first = if full.0 <= share { full } else { (share, Timer::Deadline) };
         // What is held beyond its first content has the rest of the time for all of it.
-        let holds = self.plan.stream && (self.plan.recovery == Recovery::Buffer || self.resumed.is_resumed());
+        let holds = self.plan.stream && (self.plan.recovery == Recovery::Buffer || self.resumed.is_some());
         let ((limit, timer), first_content) =
             if holds { ((left, Timer::Deadline), Some(first)) } else { (first, None) };
-        let prefill = self.resumed.prefills(level, place, ledger);
+        let prefill = self.resumed.as_ref().is_some_and(|resumed| resumed.prefills(level, place, ledger));
         let slot = permit.slot();
         if limit.is_zero() {
             ledger.close(permit, super::ledger::Outcome::Abandoned, Jitter::NONE, now);
@@ -192,7 +193,9 @@ impl Run {
         }
         let no = self.made as usize;
         self.made += 1;
-        self.resumed.tries(no, prefill);
+        if let Some(resumed) = self.resumed.as_mut().filter(|_| prefill) {
+            resumed.tries(no);
+        }
         self.entries.push(Entry::Attempt { slot, level: place, failure: None });
         Some(Step::Try(Try { permit, no, level: place, why, limit, timer, first_content, prefill }))
     }
@@ -272,7 +275,8 @@ impl Run {
 
     /// The attempts that use up a turn: one whose stream began, or whose prefill was refused, does not.
     fn turns(&self) -> impl Iterator<Item = (SlotId, usize)> {
-        let spent = |(no, (slot, level, _))| (!self.resumed.spares(no)).then_some((slot, level));
+        let spares = |no| self.resumed.as_ref().is_some_and(|resumed| resumed.spares(no));
+        let spent = move |(no, (slot, level, _))| (!spares(no)).then_some((slot, level));
         self.attempts().enumerate().filter_map(spent)
     }
 

@@ -8,10 +8,9 @@ use crate::policy::chain::Level;
 use crate::policy::failure::{Failure, Kind};
 use crate::policy::ledger::Ledger;
 
-/// What a run remembers of its breaks. Empty until the first.
+/// What a run remembers of its breaks.
 #[derive(Debug, Default)]
 pub(super) struct Resumed {
-    is_resumed: bool,
     /// What was sent can be given to a model as its own beginning.
     can_prefill: bool,
     /// Bit per level: it refused that in this request.
@@ -23,14 +22,6 @@ pub(super) struct Resumed {
 }
 
 impl Resumed {
-    pub(super) const fn new() -> Self {
-        Self { is_resumed: false, can_prefill: false, afresh: 0, prefilled: None, spared: Vec::new() }
-    }
-
-    pub(super) const fn is_resumed(&self) -> bool {
-        self.is_resumed
-    }
-
     pub(super) fn spares(&self, no: usize) -> bool {
         self.spared.contains(&no)
     }
@@ -43,10 +34,8 @@ impl Resumed {
             && !ledger.refuses_prefill(level.target)
     }
 
-    pub(super) fn tries(&mut self, no: usize, prefill: bool) {
-        if prefill {
-            self.prefilled = Some(no);
-        }
+    pub(super) const fn tries(&mut self, no: usize) {
+        self.prefilled = Some(no);
     }
 }
 
@@ -57,9 +46,9 @@ impl Run {
     pub fn resume(&mut self, failure: &Failure, can_prefill: bool) -> usize {
         let no = (self.made as usize).saturating_sub(1);
         self.record(no, failure);
-        self.resumed.spared.push(no);
-        self.resumed.is_resumed = true;
-        self.resumed.can_prefill = can_prefill;
+        let resumed = self.resumed.get_or_insert_default();
+        resumed.spared.push(no);
+        resumed.can_prefill = can_prefill;
         self.retry = None;
         self.retried.clear();
         self.wait_end = None;
@@ -70,19 +59,17 @@ impl Run {
 
     /// What a failure means that only a continuation can have. Returns whether that was all it means.
     pub(super) fn missed_resumed(&mut self, no: usize, place: usize, failure: &Failure) -> bool {
-        if !self.resumed.is_resumed {
-            return false;
-        }
+        let Some(resumed) = &mut self.resumed else { return false };
         match failure.kind {
-            Kind::NotCapable if self.resumed.prefilled == Some(no) => {
+            Kind::NotCapable if resumed.prefilled == Some(no) => {
                 // It does not go on from there. Asked afresh it still may give the same answer.
                 let chain = std::sync::Arc::clone(&self.plan.chain);
                 for (other, level) in chain.levels.iter().enumerate() {
                     if is_same(level, &chain.levels[place]) {
-                        self.resumed.afresh |= bit(other);
+                        resumed.afresh |= bit(other);
                     }
                 }
-                self.resumed.spared.push(no);
+                resumed.spared.push(no);
                 true
             }
             // It gave another answer, or none to this request: so would its other keys. The vendor's words are about a
