@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tower::Service;
+use tower::{Service, ServiceExt};
 
 use super::lease::{Broken, Lease, Shared};
 use super::observer::Handover;
@@ -222,11 +222,12 @@ where
                 first_content,
                 prefill,
             };
-            // What tower's `oneshot` does, which would carry the attempt about.
+            // A service that is ready needs no future that carries the attempt about until it is.
             let mut service = inner.clone();
-            let outcome = match poll_fn(|context| service.poll_ready(context)).await {
-                Ok(()) => tokio::time::timeout(limit, service.call(attempt)).await,
-                Err(miss) => Ok(Err(miss)),
+            let outcome = match poll_fn(|context| Poll::Ready(service.poll_ready(context))).await {
+                Poll::Ready(Ok(())) => tokio::time::timeout(limit, service.call(attempt)).await,
+                Poll::Ready(Err(miss)) => Ok(Err(miss)),
+                Poll::Pending => Box::pin(tokio::time::timeout(limit, service.oneshot(attempt))).await,
             };
             let miss = match outcome {
                 Ok(Ok(reply)) => {

@@ -64,6 +64,51 @@ async fn leave_in(phase: Phase) {
     assert_eq!(gateway.metric("backstop_attempts_total", &[]).await, 1.0, "{phase:?}: nothing was tried afterwards");
 }
 
+/// The tokens that were told until the client left are counted.
+#[tokio::test]
+async fn what_was_used_until_then_is_counted() {
+    let start = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"model\":\"m1\",\"usage\":{\"input_tokens\":9,\"output_tokens\":1}}}\n\n";
+    let delta = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"half\"}}\n\n";
+    let messages = format!("{start}{delta}");
+    let counted = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"half\"}}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":1}}\n\n";
+    let cases = [
+        ("anthropic", "/v1/messages", messages.as_str()),
+        ("anthropic", "/v1/chat/completions", messages.as_str()),
+        ("openai_chat", "/v1/chat/completions", counted),
+    ];
+    for (dialect, path, said) in cases {
+        for mode in ["error", "continue"] {
+            let who = format!("{dialect} at {path}, {mode}");
+            let upstream = Upstream::start().await;
+            let base_url = upstream.base_url();
+            let text = format!(
+                "{{ providers: {{ one: {{ dialect: '{dialect}', base_url: '{base_url}', keys: ['k'] }} }},
+                    chains: {{ default: {{ targets: ['one/m1'], stream_recovery: '{mode}' }} }} }}"
+            );
+            let gateway = Gateway::start(&text).await;
+            let mut client = gateway.connect().await;
+            let mut body = chat("default", true);
+            body["max_tokens"] = 9.into();
+            client.request("POST", path, &[], body.to_string().as_bytes()).await;
+            let mut server = upstream.accept().await;
+            server.asked().await;
+            server.write(STREAM_HEAD).await;
+            server.write_chunk(said.as_bytes()).await;
+            client.head().await;
+            client.chunk().await.unwrap();
+            drop(client);
+            server.closed().await;
+            gateway.idle().await;
+            for (direction, tokens) in [("prompt", 9.0), ("completion", 1.0)] {
+                let label = format!("direction=\"{direction}\"");
+                assert_eq!(gateway.metric("backstop_tokens_total", &[&label]).await, tokens, "{who}");
+            }
+            let abandoned = gateway.metric("backstop_attempts_total", &["outcome=\"abandoned\""]).await;
+            assert_eq!(abandoned, 1.0, "{who}");
+        }
+    }
+}
+
 /// Behind headers that went out before any content.
 #[tokio::test]
 async fn leaving_after_early_headers_cancels_the_upstream() {
