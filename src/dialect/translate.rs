@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
-use super::canonical::{Amended, Cannot, Event, Frame, Profile, Rendered, Request, Seam, Usage};
+use super::canonical::{Amended, Bound, Cannot, Event, Frame, Profile, Rendered, Request, Seam, Usage};
 use super::openai_chat::request::BadRequest;
 use super::openai_chat::response::Whole;
 use super::resume::Resumption;
@@ -102,7 +102,7 @@ impl Translation {
                 seam: self.resumption.as_ref().map(|way| Seam::new(Arc::clone(&way.sent), way.prefill)),
                 earlier: self.resumption.as_ref().map_or_else(Usage::default, |way| way.sent.usage),
                 diverged: false,
-                refused: false,
+                bound: None,
                 said: 0,
                 schema: self.schema_tool.clone().map(Schema::new),
                 usage: None,
@@ -160,7 +160,8 @@ struct Outlet {
     /// The tokens of the parts before.
     earlier: Usage,
     diverged: bool,
-    refused: bool,
+    /// Why nobody else could finish it, as far as the front's dialect does not show that.
+    bound: Option<Bound>,
     /// Contents so far, of a continuation: also those that the client has already.
     said: u64,
 }
@@ -228,10 +229,10 @@ impl Translator {
         self.outlet.diverged
     }
 
-    /// Whether the model said no.
+    /// Why nobody else could finish it, where the front's dialect has no word for that, or not yet: a refusal, an end.
     #[must_use]
-    pub const fn refused(&self) -> bool {
-        self.outlet.refused
+    pub const fn bound(&self) -> Option<Bound> {
+        self.outlet.bound
     }
 
     /// How many contents a continuation's upstream has said, those included that the client has already.
@@ -275,7 +276,11 @@ impl Outlet {
     }
 
     fn write(&mut self, mut event: Event<'_>, out: &mut BytesMut) {
-        self.refused |= matches!(event, Event::Refusal(_));
+        match event {
+            Event::Refusal(_) => self.bound = self.bound.or(Some(Bound::Refusal)),
+            Event::Finish { .. } => self.bound = self.bound.or(Some(Bound::Finished)),
+            _ => {}
+        }
         match &mut event {
             Event::Usage(usage) => {
                 let own = self.usage.unwrap_or_default().or_more(*usage);

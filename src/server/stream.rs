@@ -185,10 +185,10 @@ impl StreamReply {
 
     /// A part broke after content: somebody else is asked for the rest, or the client is told.
     fn broke(&mut self, interrupted: Interrupted, loose: bool) -> Option<Bytes> {
-        let Interrupted { broken, kind, complaint, usage, refused } = interrupted;
+        let Interrupted { broken, kind, complaint, usage, bound } = interrupted;
         let Some(recovery) = &mut self.recovery else { return Some(self.failed(&complaint.message, complaint.code)) };
-        if refused {
-            recovery.record.sent_mut().bind(Bound::Refusal);
+        if let Some(bound) = bound {
+            recovery.record.sent_mut().bind(bound);
         }
         let sent = recovery.record.sent();
         let own = if recovery.complaint.is_none() { sent.usage } else { Usage::default() };

@@ -13,6 +13,7 @@ use tokio::time::Sleep;
 
 use super::body::BoxError;
 use super::state::State;
+use crate::dialect::canonical::Bound;
 use crate::dialect::endpoint::Endpoint;
 use crate::dialect::openai_chat::response::Usage;
 use crate::failover::{Broken, Lease};
@@ -71,8 +72,8 @@ pub struct Interrupted {
     pub complaint: Complaint,
     /// The tokens it took, if they are known.
     pub usage: Option<Usage>,
-    /// The model said no.
-    pub refused: bool,
+    /// Why nobody else can finish it, if that was known before the client could see it.
+    pub bound: Option<Bound>,
 }
 
 /// The end of a stream.
@@ -132,8 +133,8 @@ impl Tail {
         let complaint = Complaint { message, code: failure.kind.name() };
         if self.waits {
             let (kind, usage) = (failure.kind, self.usage(tally));
-            let refused = self.spent.as_ref().is_some_and(|spent| spent.refused());
-            self.interrupted = Some(Interrupted { broken: lease.broke(failure), kind, complaint, usage, refused });
+            let bound = self.spent.as_ref().and_then(|spent| spent.bound());
+            self.interrupted = Some(Interrupted { broken: lease.broke(failure), kind, complaint, usage, bound });
             return Last::Nothing;
         }
         let _settled = lease.fail(&failure);

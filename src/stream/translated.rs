@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::ending::Upstream;
 use crate::clock;
+use crate::dialect::canonical::Bound;
 use crate::dialect::openai_chat::response::Usage;
 use crate::dialect::translate::{Translation, Translator};
 use crate::dialect::vendor::Dialect;
@@ -30,6 +31,7 @@ pub struct Spent {
     completion: AtomicU64,
     diverged: AtomicBool,
     refused: AtomicBool,
+    finished: AtomicBool,
     /// When its upstream last said some content: ms after the body was made, 0 for never.
     heard: AtomicU64,
 }
@@ -45,10 +47,13 @@ impl Spent {
         (usage != Usage::default()).then_some(usage)
     }
 
-    /// Whether its model said no, for which not every dialect has a word.
+    /// Why nobody else could finish it, where the client's dialect has no word for that, or not yet.
     #[must_use]
-    pub fn refused(&self) -> bool {
-        self.refused.load(Ordering::Relaxed)
+    pub fn bound(&self) -> Option<Bound> {
+        if self.refused.load(Ordering::Relaxed) {
+            return Some(Bound::Refusal);
+        }
+        self.finished.load(Ordering::Relaxed).then_some(Bound::Finished)
     }
 
     /// Whether it turned out not to be the answer whose beginning the client has.
@@ -188,8 +193,10 @@ impl<B> Translated<B> {
             }
             self.spent.diverged.store(self.translator.diverged(), Ordering::Relaxed);
         }
-        if self.translator.refused() {
-            self.spent.refused.store(true, Ordering::Relaxed);
+        match self.translator.bound() {
+            Some(Bound::Refusal) => self.spent.refused.store(true, Ordering::Relaxed),
+            Some(_) => self.spent.finished.store(true, Ordering::Relaxed),
+            None => {}
         }
         if let Some(usage) = self.translator.usage() {
             self.spent.prompt.store(usage.input, Ordering::Relaxed);

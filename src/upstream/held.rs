@@ -79,6 +79,8 @@ impl Shared {
         miss.failure.kind = Kind::NotCapable;
         let body = miss.answer.as_ref().map(|answer| String::from_utf8_lossy(&answer.body).to_lowercase());
         if body.is_some_and(|words| refuses_prefill(&words)) {
+            let model = &attempt.level().model;
+            tracing::info!(slot = attempt.slot.0, %model, "takes no beginning of an answer: asked afresh from now on");
             self.ledger.with(|ledger| ledger.refuse_prefill(attempt.level().target));
         }
     }

@@ -33,6 +33,8 @@ struct Piece<'a> {
     thinking: Option<Str<'a>>,
     #[serde(borrow)]
     signature: Option<Str<'a>>,
+    #[serde(borrow)]
+    stop_reason: Option<Str<'a>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -81,6 +83,7 @@ pub fn keep(data: &[u8], sent: &mut Sent) {
             piece(block, sent);
         }
         "content_block_delta" => piece(frame.delta.unwrap_or_default(), sent),
+        "message_delta" if frame.delta.is_some_and(|delta| delta.stop_reason.is_some()) => sent.bind(Bound::Finished),
         "content_block_stop" => {
             sent.block = frame.index + 1;
             sent.open = Open::None;

@@ -37,6 +37,8 @@ fn what_nobody_else_can_finish_is_bound() {
     assert_eq!(block(r#"{"type":"server_tool_use","id":"t"}"#).bound, Some(Bound::Foreign));
     let thinking = block(r#"{"type":"thinking","thinking":"","signature":""}"#);
     assert_eq!((thinking.bound, thinking.open), (None, Open::Thinking));
+    let delta = kept(&[r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":3}}"#]);
+    assert_eq!((delta.bound, delta.usage.output), (Some(Bound::Finished), 3));
     let signed = |signature: &str| {
         kept(&[&format!(
             r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"signature_delta","signature":"{signature}"}}}}"#

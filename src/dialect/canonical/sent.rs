@@ -24,6 +24,8 @@ pub enum Bound {
     Long,
     /// A block that only its vendor can make.
     Foreign,
+    /// Its finish reason: there is nothing to finish.
+    Finished,
 }
 
 impl Bound {
@@ -37,6 +39,7 @@ impl Bound {
             Self::Choices => "it has several choices",
             Self::Long => "it is too long to be remembered",
             Self::Foreign => "it holds what only its provider can make",
+            Self::Finished => "it had its finish reason",
         }
     }
 }

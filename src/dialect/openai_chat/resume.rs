@@ -67,9 +67,12 @@ impl Record {
             if choice.index != 0 || choice.logprobs.is_full() {
                 sent.bind(Bound::Choices);
             }
-            self.finished |= choice.finish_reason.is_full();
             if let Some(delta) = &choice.delta {
                 self.delta(delta, sent);
+            }
+            if choice.finish_reason.is_full() {
+                self.finished = true;
+                sent.bind(Bound::Finished);
             }
         }
         usage.is_some() && chunk.choices.is_empty() && !self.finished

@@ -42,6 +42,7 @@ fn what_nobody_else_can_finish_is_bound() {
     ] {
         assert_eq!(delta(text).bound, bound, "{text}");
     }
+    assert_eq!(kept(&[r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#]).bound, Some(Bound::Finished));
     assert_eq!(kept(&[r#"{"choices":[{"index":1,"delta":{"content":"b"}}]}"#]).bound, Some(Bound::Choices));
     let mut long = Sent::default();
     long.say(&"x".repeat(crate::dialect::canonical::sent::MOST + 1));
