@@ -60,6 +60,24 @@ async fn some_beginnings_are_never_continued() {
     }
 }
 
+/// What a vendor complains of behind its reason to finish is told, and nobody finishes the answer once more.
+#[tokio::test]
+async fn an_error_behind_the_reason_to_finish_is_told_and_never_continued() {
+    for dialect in Dialect::ALL {
+        for front in Front::ALL {
+            let who = format!("{dialect:?} in {front:?}");
+            let speech = Speech::of("one", &PIECES);
+            let acts = vec![Act::Fails(Fault::ErrorEvent, Place::Finish)];
+            let breaks = Role { acts, ..Role::breaks(dialect, &speech, 1) };
+            let scene = Scene::of(vec![breaks, Role::goes_on(dialect, &speech)]).await;
+            let heard = front.listen(&scene.gateway, "continue", &front.ask("default", "hi")).await;
+            assert_eq!((heard.errors.len(), heard.ends), (1, 0), "{who}: {heard:#?}");
+            assert!(heard.finishes.len() <= 1 && heard.seams().is_empty(), "{who}: {heard:#?}");
+            assert_eq!((heard.text.as_str(), scene.vendors[1].count()), (speech.text().as_str(), 0), "{who}");
+        }
+    }
+}
+
 /// A buffered answer was not seen: all of that can be had from somebody else.
 #[tokio::test]
 async fn what_is_never_continued_can_be_buffered() {
