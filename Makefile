@@ -63,11 +63,11 @@ install-tools:
 test-rust: ## Unit and integration tests of the workspace
 	$(call step,cargo test,$(CARGO) test --locked --workspace)
 
-# The property tests of contract section 7: a million requests in virtual time, optimised, with overflow checks. A
-# profile of its own: the release profile's whole-program optimisation takes minutes and finds no bug.
+# The property tests of contract section 7: a million requests in virtual time. `test-rust` runs a tenth of them; the build is
+# the same, because one that is optimised further takes longer to make than it saves.
 .PHONY: test-simulate
 test-simulate: ## Property tests over simulated histories
-	$(call step,simulate,$(CARGO) test --profile simulate --locked --test simulate -- --nocapture)
+	$(call step,simulate,BACKSTOP_SIMULATED=1000000 $(CARGO) test --locked --test simulate -- --nocapture)
 
 .PHONY: test-shuttle
 test-shuttle: ## Leases and wake-ups under every schedule that shuttle tries
