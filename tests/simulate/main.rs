@@ -57,7 +57,7 @@ fn requests_in_total() -> u64 {
 }
 
 fn again(seed: u64, test: &str) -> String {
-    format!("again: BACKSTOP_SEED={seed} cargo test --profile simulate --locked --test simulate {test} -- --nocapture")
+    format!("again: BACKSTOP_SEED={seed} cargo test --locked --test simulate {test} -- --nocapture")
 }
 
 /// What the long histories showed: run once, asked by each property's test.
