@@ -49,6 +49,10 @@ impl Record {
 
     /// Takes whole frames on their way out; gives back what goes out now.
     pub fn keep(&mut self, mut frames: Bytes) -> Bytes {
+        // A comment is nothing that follows.
+        if !self.back.is_empty() && events(&frames).all(|event| event.data.is_none()) {
+            return frames;
+        }
         let before = std::mem::take(&mut self.back);
         // What nobody goes on from need not be remembered any more.
         if self.sent.bound.is_none() {
@@ -148,6 +152,9 @@ mod tests {
         assert_eq!(kept(std::slice::from_ref(&whole)), (vec![whole], String::new()));
         let (out, rest) = kept(&[format!("{TEXT}{TOKENS}"), FINISH.to_owned()]);
         assert_eq!((out, rest), (vec![TEXT.to_owned(), format!("{TOKENS}{FINISH}")], String::new()));
+        let comment = ": keep-alive\n\n".to_owned();
+        let (out, rest) = kept(&[TOKENS.to_owned(), comment.clone(), FINISH.to_owned()]);
+        assert_eq!((out, rest), (vec![String::new(), comment, format!("{TOKENS}{FINISH}")], String::new()));
         let (out, rest) = kept(&[TEXT.to_owned(), TOKENS.to_owned()]);
         assert_eq!((out, rest), (vec![TEXT.to_owned(), String::new()], TOKENS.to_owned()));
         let (out, rest) = kept(&[format!("{TOKENS}{TEXT}")]);

@@ -276,12 +276,9 @@ impl Outlet {
     }
 
     fn write(&mut self, mut event: Event<'_>, out: &mut BytesMut) {
-        match event {
+        match &mut event {
             Event::Refusal(_) => self.bound = self.bound.or(Some(Bound::Refusal)),
             Event::Finish { .. } => self.bound = self.bound.or(Some(Bound::Finished)),
-            _ => {}
-        }
-        match &mut event {
             Event::Usage(usage) => {
                 let own = self.usage.unwrap_or_default().or_more(*usage);
                 self.usage = Some(own);
@@ -291,13 +288,11 @@ impl Outlet {
             Event::Start { .. }
             | Event::Half(_)
             | Event::Text(_)
-            | Event::Refusal(_)
             | Event::Thinking(_)
             | Event::Signature(_)
             | Event::Redacted(_)
             | Event::Call { .. }
             | Event::Input { .. }
-            | Event::Finish { .. }
             | Event::Malformed => {}
         }
         match &mut self.writer {

@@ -58,6 +58,12 @@ pub const fn may_continue(kind: Kind) -> bool {
     }
 }
 
+/// Whether a failure of a target that was to go on from a beginning can be about that: asked afresh it may still answer.
+#[must_use]
+pub const fn may_refuse_prefill(kind: Kind) -> bool {
+    matches!(kind, Kind::BadRequest | Kind::NotCapable | Kind::Unknown)
+}
+
 /// Whether a vendor's words, in small letters, refuse to go on from an assistant's message: Anthropic's and Bedrock's, Mistral's,
 /// and those of servers whose templates take no such message.
 #[must_use]

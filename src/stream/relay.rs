@@ -193,7 +193,7 @@ where
                 continue;
             }
             // One that never pauses hears no timer.
-            if *this.sent >= this.patience.deadline && !*this.told {
+            if (*this.sent).max(*this.fed) >= this.patience.deadline && !*this.told {
                 self.as_mut().broke(Break::Deadline);
                 continue;
             }
@@ -207,7 +207,9 @@ where
     fn take(mut self: Pin<&mut Self>, passed: Passed) -> Option<Bytes> {
         let this = self.as_mut().project();
         let now = clock::now();
-        *this.sent = now;
+        if !passed.bytes.is_empty() {
+            *this.sent = now;
+        }
         if passed.fed {
             *this.fed = now;
         }

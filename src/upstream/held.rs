@@ -17,7 +17,7 @@ use crate::clock;
 use crate::failover::{Attempt, Miss};
 use crate::policy::commit::Why;
 use crate::policy::failure::{Failure, Kind, Timer};
-use crate::policy::recovery::refuses_prefill;
+use crate::policy::recovery::{may_refuse_prefill, refuses_prefill};
 use crate::stream::buffer::{Kept, keep};
 use crate::stream::ending::{Break, End};
 use crate::stream::gate::{GateError, GateLimits, Held, hold, hold_more};
@@ -73,7 +73,7 @@ impl Shared {
     /// A target that was to go on from what the client has refused the request: it may still be asked afresh. If its words say
     /// that it never goes on, nobody asks it that again.
     pub(super) fn refused_prefill(&self, attempt: &Attempt<Arc<Query>>, miss: &mut Miss<Answer>) {
-        if !matches!(miss.failure.kind, Kind::BadRequest | Kind::NotCapable | Kind::Unknown) {
+        if !may_refuse_prefill(miss.failure.kind) {
             return;
         }
         miss.failure.kind = Kind::NotCapable;

@@ -83,6 +83,8 @@ fn two_chains_have_their_own_settings_for_one_target_and_share_its_lanes() {
                plain: ['p/m'],
                thinker: [{ target: 'p/m', reasoning: true, timeouts: { stall: '7s' } }],
                quick: [{ target: 'p/m', timeouts: { first_content: '3s', response_timeout: '9s' }, context_window: 10, tools: false }],
+               all: { targets: ['p/m', { target: 'p/n', timeouts: { stall: '1s' } }], deadline: '20m', stream_recovery: 'buffer',
+                   timeouts: { connect: '2s', first_content: '4s', stall: '6s' } },
            } }",
     )
     .unwrap();
@@ -96,6 +98,12 @@ fn two_chains_have_their_own_settings_for_one_target_and_share_its_lanes() {
     assert_eq!((thinker.first_content, thinker.stall), (secs(180), secs(7)), "a model that thinks gets more time");
     assert_eq!((quick.first_content, quick.response_timeout, quick.stall), (secs(3), secs(9), secs(30)));
     assert_eq!((quick.abilities.context_window, quick.abilities.tools), (Some(10), Some(false)));
+    let all = state.catalog.resolve("all").unwrap().chain;
+    assert_eq!((all.deadline, all.recovery), (Some(secs(1_200)), Some(backstop::policy::recovery::Recovery::Buffer)));
+    let limits = |level: &backstop::policy::chain::Level| [level.connect, level.first_content, level.stall];
+    assert_eq!(limits(&all.levels[0]), [2, 4, 6].map(secs), "the chain's before the provider's");
+    assert_eq!(limits(&all.levels[1]), [2, 4, 1].map(secs), "the target's before the chain's");
+    assert_eq!(limits(&plain), [5, 40, 30].map(secs));
     assert_eq!((plain.abilities.context_window, plain.abilities.tools), (None, None));
 }
 

@@ -217,6 +217,8 @@ pub enum Ending {
     Close,
     /// The body has its end, as if that were all.
     Body,
+    /// Nothing comes any more.
+    Stall,
 }
 
 /// A stream's bytes in HTTP chunks of at most `size`, and this end of them.
@@ -226,5 +228,6 @@ pub fn written(content_type: &str, bytes: &[u8], size: usize, ending: Ending) ->
         Ending::Reset => vec![Move::Send(sent), Move::Reset],
         Ending::Close => vec![Move::Send(sent), Move::Close],
         Ending::Body => vec![Move::Send([&sent, LAST].concat())],
+        Ending::Stall => vec![Move::Send(sent), Move::Stall],
     }
 }
