@@ -10,7 +10,7 @@ CARGO ?= cargo
 PYTHON ?= python3
 VENV := .venv
 BACKSTOP := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/backstop
-SOAK := $(dir $(BACKSTOP))soak --bin $(BACKSTOP)
+SOAK := $(dir $(BACKSTOP))backstop-bench soak --bin $(BACKSTOP)
 # apt-get needs root; a container's root often has no sudo.
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 
@@ -114,7 +114,7 @@ bench-gate: release ## Instructions and allocations against a bare hyper proxy
 test-comparison: release ## Our column of docs/comparison.md
 	$(call step,comparison,BACKSTOP_BIN=$(BACKSTOP) $(PYTHON) bench/compare/compare.py --only backstop --check)
 
-# The limits are in bench/src/bin/soak/report.rs. One that ends a cut stream with an error: $(SOAK) --recovery error
+# The limits are in bench/src/soak/report.rs. One that ends a cut stream with an error: $(SOAK) --recovery error
 .PHONY: soak
 soak: release ## A thousand slow streams for three minutes, some cut: nothing is lost, nothing is left over
 	$(call step,soak,$(SOAK))

@@ -38,6 +38,7 @@ ALLOCATION_SLACK = 0.5  # less than one allocation is noise of growing buffers, 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "bench" / "baseline.json"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+BENCH = str(TARGET / "backstop-bench")
 
 # Every run does the warm-up; each of the others does more of one kind on top.
 WARM = {"plain": 100, "stream64": 5, "stream128": 5}
@@ -70,7 +71,7 @@ def free_port() -> int:
 
 def bare_command(upstream: int, _directory: pathlib.Path) -> list[str]:
     url = f"http://127.0.0.1:{upstream}/v1/chat/completions"
-    return [str(TARGET / "bare"), "--listen", "127.0.0.1:0", "--upstream", url]
+    return [BENCH, "bare", "--listen", "127.0.0.1:0", "--upstream", url]
 
 
 def backstop_command(upstream: int, directory: pathlib.Path) -> list[str]:
@@ -157,7 +158,7 @@ def count(name: str, unit: str, extra: str | None, directory: pathlib.Path) -> i
     proxy = Proxy(valgrind, COMMANDS[name](upstream, directory), directory / f"{label}.log")
     try:
         url = proxy.ready()
-        load = [str(TARGET / "load"), "--url", url, "--host-mock", f"127.0.0.1:{upstream}", *phases]
+        load = [BENCH, "load", "--url", url, "--host-mock", f"127.0.0.1:{upstream}", *phases]
         done = subprocess.run(load, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOAD_SECONDS)
         if done.returncode != 0:
             raise Broken(f"wrong answers: {done.stderr.strip()}")

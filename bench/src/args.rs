@@ -16,15 +16,11 @@ pub struct Args {
 }
 
 impl Args {
-    /// The arguments of this process.
+    /// What was given.
     ///
     /// # Errors
     /// An option without a value.
-    pub fn from_env() -> Result<Self, Error> {
-        Self::parse(std::env::args().skip(1))
-    }
-
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, Error> {
+    pub fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, Error> {
         let mut args = Self::default();
         while let Some(word) = given.next() {
             match word.strip_prefix("--") {

@@ -13,7 +13,7 @@ pub const PATH: &str = "/v1/chat/completions";
 pub const MODEL: &str = "default";
 
 /// The text of a plain answer: with its frame about 0.6 KB.
-const TEXT: &str = "A failover gateway keeps several keys and several providers at hand, and when one of them fails it \
+pub const TEXT: &str = "A failover gateway keeps several keys and several providers at hand, and when one of them fails it \
                     goes on with the next before the client has seen a byte, so that the answer comes anyway.";
 
 /// The whole plain answer.
@@ -67,9 +67,18 @@ fn event(rest: &str) -> Bytes {
 /// A request whose user message has `body_bytes` bytes; `contents` makes it a stream of so many deltas.
 #[must_use]
 pub fn request(body_bytes: usize, contents: Option<usize>) -> Bytes {
-    let mut body = format!(r#"{{"model":"{MODEL}","temperature":0.2,"#);
-    if let Some(contents) = contents {
+    request_for(MODEL, body_bytes, contents, None)
+}
+
+/// The same for any model, and from a user.
+#[must_use]
+pub fn request_for(model: &str, body_bytes: usize, contents: Option<usize>, user: Option<&str>) -> Bytes {
+    let mut body = format!(r#"{{"model":"{model}","temperature":0.2,"#);
+    if let Some(user) = user {
         // Writing to a String cannot fail.
+        let _ = write!(body, r#""user":"{user}","#);
+    }
+    if let Some(contents) = contents {
         let _ = write!(
             body,
             r#""stream":true,"stream_options":{{"include_usage":true}},"max_completion_tokens":{contents},"#
@@ -81,6 +90,18 @@ pub fn request(body_bytes: usize, contents: Option<usize>) -> Bytes {
         r#""messages":[{{"role":"system","content":"You answer."}},{{"role":"user","content":"{text}"}}]}}"#
     );
     Bytes::from(body)
+}
+
+/// Compares an answer with what it should be.
+///
+/// # Errors
+/// Where they differ.
+pub fn same(got: &[u8], expected: &[u8]) -> Result<(), String> {
+    if got == expected {
+        return Ok(());
+    }
+    let at = got.iter().zip(expected).take_while(|(a, b)| a == b).count();
+    Err(format!("{} bytes instead of {}, different from byte {at} on", got.len(), expected.len()))
 }
 
 #[cfg(test)]
@@ -101,5 +122,12 @@ mod tests {
         for contents in [None, Some(64)] {
             serde_json::from_slice::<serde_json::Value>(&request(1024, contents)).unwrap();
         }
+    }
+
+    #[test]
+    fn a_cut_or_changed_answer_is_told() {
+        assert!(same(b"abc", b"abc").is_ok());
+        assert!(same(b"ab", b"abc").is_err());
+        assert!(same(b"abd", b"abc").is_err());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the bytes. Refuses to know sockets and stories.
 
-use crate::story::Order;
+use super::story::Order;
 
 /// The chain that the clients ask.
 pub const CHAIN: &str = "soak";

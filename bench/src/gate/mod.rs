@@ -1,36 +1,28 @@
-//! `load --url http://HOST:PORT [--connections N] [--body-bytes N] [--host-mock ADDR] PHASE…`
+//! The cost gate's parts: a mock upstream, the floor to measure against, and a load that checks every answer.
+//!
+//! `backstop-bench load --url http://HOST:PORT [--connections N] [--body-bytes N] [--host-mock ADDR] PHASE…`
 //!
 //! A phase is `plain:REQUESTS` or `stream:CONTENTS:REQUESTS`. With `--host-mock` it is the upstream as well, and every
 //! stream event waits until the one before has gone all the way: counts then do not depend on how reads happen to
 //! merge. Prints one JSON line; exit code 1 if any answer was wrong.
-#![allow(clippy::print_stdout, reason = "a command's result goes to stdout")]
-#![allow(clippy::print_stderr, reason = "a command's error goes to stderr")]
-#![allow(clippy::disallowed_methods, reason = "a load generator is timed by the clock")]
+
+pub mod bare;
+mod load;
+mod mock;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use backstop_bench::args::{Args, Error};
-use backstop_bench::load::{Phase, Plan, run};
-use backstop_bench::mock::{Lockstep, Mock};
+use crate::args::{Args, Error};
+use self::load::{Phase, Plan};
+use self::mock::{Lockstep, Mock};
 use tokio::net::TcpListener;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match work().await {
-        Ok(line) => {
-            println!("{line}");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            eprintln!("load: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn work() -> Result<String, Error> {
-    let args = Args::from_env()?;
+/// Makes the load.
+///
+/// # Errors
+/// A wrong option, or a wrong answer.
+pub async fn run(args: &Args) -> Result<ExitCode, Error> {
     let url = args.required("url")?;
     let authority = url.strip_prefix("http://").ok_or("--url must begin with http://")?.trim_end_matches('/');
     let phases = args.words.iter().map(|word| Phase::parse(word)).collect::<Result<Vec<_>, _>>()?;
@@ -48,12 +40,13 @@ async fn work() -> Result<String, Error> {
     let plan = Arc::new(Plan { authority: authority.to_owned(), phases, body_bytes, lockstep });
 
     let started = std::time::Instant::now();
-    let tasks: Vec<_> = (0..connections).map(|_| tokio::spawn(run(Arc::clone(&plan)))).collect();
+    let tasks: Vec<_> = (0..connections).map(|_| tokio::spawn(load::run(Arc::clone(&plan)))).collect();
     for task in tasks {
         task.await??;
     }
     let seconds = started.elapsed().as_secs_f64();
 
     let requests: usize = plan.phases.iter().map(|phase| phase.requests * connections).sum();
-    Ok(format!(r#"{{"requests":{requests},"connections":{connections},"seconds":{seconds:.4}}}"#))
+    println!(r#"{{"requests":{requests},"connections":{connections},"seconds":{seconds:.4}}}"#);
+    Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use backstop_bench::args::{Args, Error};
+use crate::args::{Args, Error};
 use serde::Serialize;
 
 /// What the gateway is told to do with a stream that breaks after its first content.

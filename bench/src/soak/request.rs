@@ -10,7 +10,7 @@ use serde::Deserialize;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
 
-use crate::story::Order;
+use super::story::Order;
 
 /// Where the upstream is asked, under any provider's prefix.
 const PATH: &str = "/v1/chat/completions";

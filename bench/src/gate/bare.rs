@@ -1,14 +1,14 @@
-//! `bare --listen ADDR --upstream URL`: the least a proxy of this kind can do, and so the floor of the cost gate.
+//! `backstop-bench bare --listen ADDR --upstream URL`: the least a proxy of this kind can do, and so the floor of the cost gate.
 //!
 //! hyper's HTTP/1 server, hyper-util's pooled client, TCP_NODELAY on both sides. The body is read whole, `model` is
 //! parsed, the authorization is replaced and the answer streams through. No choice, no memory, no metrics.
-#![allow(clippy::print_stdout, reason = "a command says where it listens on stdout")]
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::process::ExitCode;
 use std::sync::Arc;
 
-use backstop_bench::args::{Args, Error};
+use crate::args::{Args, Error};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Either, Full};
 use hyper::body::Incoming;
@@ -35,9 +35,12 @@ struct Asked<'a> {
 
 type Answer = Response<Either<Incoming, Full<Bytes>>>;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    let args = Args::from_env()?;
+/// Proxies until it is told to end.
+///
+/// # Errors
+/// It cannot listen, or a connection cannot be accepted.
+pub async fn run(args: &Args) -> Result<ExitCode, Error> {
+    args.only(&["listen", "upstream"])?;
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
     let proxy = Arc::new(Proxy {
@@ -51,7 +54,7 @@ async fn main() -> Result<(), Error> {
     loop {
         tokio::select! {
             // Returning from main lets valgrind write its counts.
-            _ = terminate.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(ExitCode::SUCCESS),
             accepted = listener.accept() => serve(Arc::clone(&proxy), accepted?.0)?,
         }
     }

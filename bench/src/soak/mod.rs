@@ -1,4 +1,4 @@
-//! `soak --bin GATEWAY [--recovery error|continue|buffer] [--streams N] [--seconds N] [--pieces N] [--pace MS]
+//! `backstop-bench soak --bin GATEWAY [--recovery error|continue|buffer] [--streams N] [--seconds N] [--pieces N] [--pace MS]
 //! [--cut-percent N] [--json FILE]`
 //!
 //! Many slow streams through a gateway for minutes, a tenth of them cut by the upstream: no character is lost, and when
@@ -6,14 +6,9 @@
 //! process, the gateway is its child. Prints a table; exit code 1, with the reasons, if anything is wrong.
 //!
 //! Owns the order of things. Refuses to know how any of them is done.
-#![allow(clippy::print_stdout, reason = "a command's result goes to stdout")]
-#![allow(clippy::print_stderr, reason = "a command's error goes to stderr")]
-#![allow(clippy::disallowed_methods, reason = "a soak is timed by the clock, and told its gateway by the environment")]
-
 mod client;
 mod complaints;
 mod gateway;
-mod limit;
 mod options;
 mod reading;
 mod report;
@@ -28,17 +23,18 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use backstop_bench::args::{Args, Error};
+use crate::args::{Args, Error};
+use crate::limit::raise_descriptors;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::client::{Clients, Round, Seen};
-use crate::complaints::Complaints;
-use crate::gateway::Gateway;
-use crate::options::Options;
-use crate::report::{Counts, Report, left_over};
-use crate::sample::Sample;
-use crate::upstream::Upstream;
+use self::client::{Clients, Round, Seen};
+use self::complaints::Complaints;
+use self::gateway::Gateway;
+use self::options::Options;
+use self::report::{Counts, Report, left_over};
+use self::sample::Sample;
+use self::upstream::Upstream;
 
 /// The warm-up: as many streams at once, short ones, a few times. An allocator keeps what they needed, and gives it to the
 /// next ones (glibc's has an arena for each thread, and they fill differently each time): what grows after that is a leak.
@@ -56,23 +52,14 @@ const LOOKING: Duration = Duration::from_millis(500);
 /// Connections to the upstream that may be open at rest: those that were just used to look.
 const RESTING: usize = 2;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
-    match work().await {
-        Ok(report) => {
-            print!("{report}");
-            if report.reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-        }
-        Err(error) => {
-            eprintln!("soak: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn work() -> Result<Report, Error> {
-    let options = Options::new(&Args::from_env()?, std::env::var("BACKSTOP_BIN").ok())?;
-    limit::raise_descriptors(options.streams)?;
+/// Soaks a gateway, and prints what came of it.
+///
+/// # Errors
+/// The soak could not be made; what it found wrong is in its report and in the exit code.
+pub async fn run(args: &Args) -> Result<ExitCode, Error> {
+    let options = Options::new(args, std::env::var("BACKSTOP_BIN").ok())?;
+    // Each stream is a socket on either side here, and in the gateway, which keeps an idle one for a moment.
+    raise_descriptors(options.streams as u64 * 3)?;
     // Ended from outside, the soak takes its gateway with it.
     let mut terminated = signal(SignalKind::terminate())?;
     let report = tokio::select! {
@@ -82,7 +69,8 @@ async fn work() -> Result<Report, Error> {
     if let Some(path) = &options.json {
         std::fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?;
     }
-    Ok(report)
+    print!("{report}");
+    Ok(if report.reasons.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn soak(options: &Options) -> Result<Report, Error> {

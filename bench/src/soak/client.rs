@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use backstop_bench::args::Error;
+use crate::args::Error;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -17,12 +17,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::complaints::Complaints;
-use crate::options::Recovery;
-use crate::reading::{Ended, Reading};
-use crate::shapes;
-use crate::story::{Order, length};
-use crate::upstream::Upstream;
+use super::complaints::Complaints;
+use super::options::Recovery;
+use super::reading::{Ended, Reading};
+use super::shapes;
+use super::story::{Order, length};
+use super::upstream::Upstream;
 
 /// After a failure, so that a gateway that is down is not asked in a loop.
 const REST: Duration = Duration::from_secs(1);

@@ -2,13 +2,13 @@
 //!
 //! Owns the reading of `/proc` and of the gateway's metrics. Refuses to judge.
 
-use backstop_bench::args::Error;
+use crate::args::Error;
 use hyper::StatusCode;
 use rustix::process::Pid;
 use serde::Serialize;
 
-use crate::client::get;
-use crate::gateway::Gateway;
+use super::client::get;
+use super::gateway::Gateway;
 
 /// One moment.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -13,10 +13,10 @@ use bytes::BytesMut;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use crate::complaints::Complaints;
-use crate::request::{Asked, read_body};
-use crate::shapes;
-use crate::story::{Cut, How};
+use super::complaints::Complaints;
+use super::request::{Asked, read_body};
+use super::shapes;
+use super::story::{Cut, How};
 
 /// Connections that may wait to be accepted: the clients begin all at once.
 const WAITING: u32 = 4096;
@@ -176,9 +176,9 @@ mod tests {
     use hyper::header::HOST;
 
     use super::*;
-    use crate::client::connect;
-    use crate::reading::{Ended, Reading};
-    use crate::story::Order;
+    use crate::soak::client::connect;
+    use crate::soak::reading::{Ended, Reading};
+    use crate::soak::story::Order;
 
     /// Asks an upstream for a story that was told so far; what comes, and how it ends.
     async fn hear(authority: &str, order: &Order, told: &str) -> (Vec<u8>, Result<Ended, String>) {

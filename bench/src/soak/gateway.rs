@@ -5,7 +5,7 @@
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
-use backstop_bench::args::Error;
+use crate::args::Error;
 use hyper::StatusCode;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -14,9 +14,9 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
-use crate::client::get;
-use crate::options::{Options, Recovery};
-use crate::shapes::{CHAIN, TARGETS};
+use super::client::get;
+use super::options::{Options, Recovery};
+use super::shapes::{CHAIN, TARGETS};
 
 /// From the start of the program to its readiness.
 const START: Duration = Duration::from_secs(20);

@@ -6,8 +6,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::options::Recovery;
-use crate::sample::Sample;
+use super::options::Recovery;
+use super::sample::Sample;
 
 /// More descriptors than at the start that are none of ours: a connection that is about to close.
 const DESCRIPTORS: u64 = 8;
