@@ -1,6 +1,7 @@
 //! The relay: a committed stream on its way to the client.
 //!
-//! Each chunk of the upstream goes out as it came in. One that ends inside a frame is the exception: the half frame
+//! The upstream's bytes go out as they came in, and what is ready at the same moment goes out in one piece: a stream is
+//! mostly the cost of its writes. Nothing waits for what is not there. A chunk that ends inside a frame is the exception: the half frame
 //! waits for its other half. A client can't use half a frame, and if the upstream breaks off there, a half that was
 //! already sent would swallow the error event that must follow it. (A frame longer than the tap's limit is passed
 //! on in pieces all the same; then a blank line closes it before the error event.)
@@ -41,6 +42,11 @@ pub struct Patience {
     pub deadline: Instant,
 }
 
+/// Ready pieces are joined until there are so many bytes.
+const JOINED: usize = 16 * 1024;
+/// Room for the first of them: about two events of a chat.
+const JOINT: usize = 1024;
+
 /// What keeps a connection alive through which nothing is sent.
 pub const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
@@ -76,6 +82,8 @@ pin_project! {
         timer: Sleep,
         // Who the timer wakes.
         waiting: Option<Waker>,
+        // What is ready and not out yet; empty between polls.
+        joint: BytesMut,
     }
 
     impl<B, E> PinnedDrop for Relay<B, E>
@@ -114,6 +122,7 @@ where
             sent: fed,
             timer: tokio::time::sleep_until((fed + stall.min(keep_alive)).min(deadline)),
             waiting: None,
+            joint: BytesMut::new(),
         }
     }
 
@@ -142,6 +151,30 @@ where
     #[must_use]
     pub const fn is_loose(&self) -> bool {
         self.tap.is_loose()
+    }
+
+    /// All that is ready, in one piece; `None` when all is out. It is copied: a piece that is kept would keep the buffer
+    /// that the next one is read into.
+    fn poll_joined(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            let polled = self.as_mut().poll_bytes(cx);
+            let joint = self.as_mut().project().joint;
+            match polled {
+                Poll::Ready(Some(bytes)) if joint.is_empty() && bytes.len() >= JOINED => return Poll::Ready(Some(bytes)),
+                Poll::Ready(Some(bytes)) => {
+                    if joint.capacity() == 0 {
+                        joint.reserve(bytes.len().max(JOINT));
+                    }
+                    joint.extend_from_slice(&bytes);
+                    if joint.len() < JOINED {
+                        continue;
+                    }
+                }
+                Poll::Ready(None) | Poll::Pending if joint.is_empty() => return polled,
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            return Poll::Ready(Some(joint.split().freeze()));
+        }
     }
 
     /// What goes out next; `None` when all is out.
@@ -363,7 +396,7 @@ where
     type Error = Infallible;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.poll_bytes(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+        self.poll_joined(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Request, Response, Uri};
+use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
@@ -16,7 +17,8 @@ use rustls::pki_types::pem::PemObject;
 
 use super::body::RequestBody;
 use super::connector::{Connector, TooLate};
-use super::pool::{AnswerBody, Pool, Sender};
+use super::link::Link;
+use super::pool::{AnswerBody, Pool};
 
 /// How connections are made and kept.
 #[derive(Debug, Clone)]
@@ -118,18 +120,18 @@ impl Client {
         make: impl Fn() -> Request<RequestBody>,
         connect: Option<Duration>,
     ) -> Result<Response<AnswerBody>, SendError> {
-        if let Some(mut sender) = self.0.pool.take().await {
-            match sender.send_request(make()).await {
-                Ok(response) => return Ok(self.answer(response, sender)),
+        if let Some(mut link) = self.0.pool.take() {
+            match link.exchange(make()).await {
+                Ok(response) => return Ok(self.answer(response, link)),
                 // The connection broke, which says nothing of the upstream; garbage would come again.
                 Err(error) if error.is_parse() => return Err(send_error(false, &error)),
                 Err(_stale) => {}
             }
         }
         // Boxed: most requests need no new connection, and should not keep room for one.
-        let mut sender = Box::pin(self.connect(connect)).await?;
-        match sender.send_request(make()).await {
-            Ok(response) => Ok(self.answer(response, sender)),
+        let mut link = Box::pin(self.connect(connect)).await?;
+        match link.exchange(make()).await {
+            Ok(response) => Ok(self.answer(response, link)),
             Err(error) => Err(send_error(false, &error)),
         }
     }
@@ -142,22 +144,17 @@ impl Client {
         self.connect(None).await.map(drop)
     }
 
-    fn answer(&self, response: Response<hyper::body::Incoming>, sender: Sender) -> Response<AnswerBody> {
-        response.map(|body| AnswerBody::new(body, sender, &self.0.pool))
+    fn answer(&self, response: Response<Incoming>, link: Box<Link>) -> Response<AnswerBody> {
+        response.map(|body| AnswerBody::new(body, link, &self.0.pool))
     }
 
-    async fn connect(&self, limit: Option<Duration>) -> Result<Sender, SendError> {
+    async fn connect(&self, limit: Option<Duration>) -> Result<Box<Link>, SendError> {
         let connecting = self.0.connector.connect(&self.0.host, limit);
         let socket = connecting
             .await
             .map_err(|error| SendError { too_late: error.is::<TooLate>(), ..send_error(true, &*error) })?;
         let (sender, connection) = self.0.http.handshake(socket).await.map_err(|error| send_error(true, &error))?;
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "upstream connection ended");
-            }
-        });
-        Ok(sender)
+        Ok(Box::new(Link::new(sender, connection)))
     }
 }
 

@@ -11,6 +11,7 @@ pub mod exchange;
 mod held;
 mod media;
 mod outgoing;
+mod link;
 pub mod pool;
 mod refusal;
 pub mod route;

@@ -15,24 +15,17 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::SendRequest;
 use tokio::time::Instant;
 
-use super::body::RequestBody;
+use super::link::Link;
 use crate::clock;
 use crate::stream::ending::Upstream;
 use crate::stream::translated::Translated;
 
-/// A connection that is given back is ready within this.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// The sending half of a connection.
-pub(super) type Sender = SendRequest<RequestBody>;
-
 /// Connections that nobody uses now, the last used one last.
 #[derive(Debug)]
 pub(super) struct Pool {
-    idle: Mutex<Vec<(Sender, Instant)>>,
+    idle: Mutex<Vec<(Box<Link>, Instant)>>,
     keep: Duration,
 }
 
@@ -42,42 +35,38 @@ impl Pool {
         Self { idle: Mutex::new(Vec::new()), keep }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Sender, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Box<Link>, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection that seems to be alive. The last used one: the others may rest until they are dropped.
-    pub(super) async fn take(&self) -> Option<Sender> {
+    pub(super) fn take(&self) -> Option<Box<Link>> {
         loop {
-            let (mut sender, since) = self.lock().pop()?;
+            let (mut link, since) = self.lock().pop()?;
             if clock::now() - since > self.keep {
                 // Those below it have been unused for even longer.
                 self.lock().clear();
                 return None;
             }
-            if sender.is_closed() {
-                continue;
-            }
-            if sender.is_ready() {
-                return Some(sender);
-            }
-            // It was given back at the last byte; its task may still have to notice. One whose upstream answered without
-            // reading the whole request may never get there: a fresh one is better.
-            if matches!(tokio::time::timeout(SETTLE, sender.ready()).await, Ok(Ok(()))) {
-                return Some(sender);
+            if link.rests() {
+                return Some(link);
             }
         }
     }
 
-    fn put(&self, sender: Sender) {
-        if sender.is_closed() {
+    fn put(&self, mut link: Box<Link>) {
+        // One whose upstream answered without reading the whole request may never get there: a fresh one is better.
+        if !link.is_ready() && !link.rests() {
             return;
         }
         let now = clock::now();
-        let mut idle = self.lock();
-        let expired = idle.iter().take_while(|(_, since)| now - *since > self.keep).count();
-        idle.drain(..expired);
-        idle.push((sender, now));
+        self.lock().push((link, now));
+    }
+
+    /// Closes what has been unused for too long, and what the other side has closed.
+    pub(super) fn sweep(&self) {
+        let now = clock::now();
+        self.lock().retain_mut(|(link, since)| now - *since <= self.keep && link.rests());
     }
 }
 
@@ -85,12 +74,12 @@ impl Pool {
 #[derive(Debug)]
 pub struct AnswerBody {
     body: Incoming,
-    lent: Option<(Sender, Arc<Pool>)>,
+    lent: Option<(Box<Link>, Arc<Pool>)>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Incoming, sender: Sender, pool: &Arc<Pool>) -> Self {
-        let mut answer = Self { body, lent: Some((sender, Arc::clone(pool))) };
+    pub(super) fn new(body: Incoming, link: Box<Link>, pool: &Arc<Pool>) -> Self {
+        let mut answer = Self { body, lent: Some((link, Arc::clone(pool))) };
         answer.give_back_at_end();
         answer
     }
@@ -102,8 +91,8 @@ impl AnswerBody {
     }
 
     fn give_back(&mut self) {
-        if let Some((sender, pool)) = self.lent.take() {
-            pool.put(sender);
+        if let Some((link, pool)) = self.lent.take() {
+            pool.put(link);
         }
     }
 }
@@ -116,7 +105,12 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(context);
+        let this = &mut *self;
+        let polled = match &mut this.lent {
+            Some((link, _)) => link.drive(context, |quiet| Pin::new(&mut this.body).poll_frame(quiet)),
+            // All of it was read, and the connection is used by somebody else.
+            None => Pin::new(&mut this.body).poll_frame(context),
+        };
         match &polled {
             Poll::Ready(Some(Ok(_))) => self.give_back_at_end(),
             Poll::Ready(None) => self.give_back(),
