@@ -23,9 +23,9 @@ from scenarios import BASE, OURS, RESTED, STREAMS, Scenario
 
 OPEN_SECONDS = 300
 CLOSE_SECONDS = 300
-# Memory goes back to the system some time after it was freed.
-SETTLE_SECONDS = 5
-SETTLE_SECONDS_QUICK = 1
+# A fresh process is at rest soon. Memory goes back to the system some time after it was freed.
+REST_SECONDS = 1
+RETURN_SECONDS = 5
 STARTS = 10
 STARTS_QUICK = 3
 STREAMS_QUICK = (100, 300)
@@ -41,19 +41,15 @@ def memory_of(running: Running, name: str) -> int:
     return sum(machine.resident_kb(pid) for pid in (pids[1:] if name == BASE else pids))
 
 
-def settled(running: Running, name: str, quick: bool) -> int:
-    """RSS as soon as it stays, or after a while."""
-    end = time.monotonic() + (SETTLE_SECONDS_QUICK if quick else SETTLE_SECONDS)
-    least = memory_of(running, name)
-    while time.monotonic() < end:
-        time.sleep(0.1)
-        least = min(least, memory_of(running, name))
-    return least
+def rested(running: Running, name: str, seconds: float) -> int:
+    time.sleep(seconds)
+    return memory_of(running, name)
 
 
 def hold(running: Running, name: str, upstream: Running, count: int, place: Place) -> dict:
     """Opens streams, looks at the memory while all are open, and lets them end."""
-    command = [str(BENCH), "hold", "--url", running.stream, "--upstream", upstream.plain, "--streams", str(count)]
+    command = [str(BENCH), "hold", "--url", running.stream, "--upstream", upstream.plain, "--model", "default"]
+    command += ["--streams", str(count)]
     child = place.children.start(command, place.directory / "hold.log", place.layout.others, talks=True)
     try:
         while child.line(OPEN_SECONDS).strip() != "open":
@@ -73,29 +69,32 @@ def start_for_streams(name: str, place: Place) -> Running:
 
 
 def memory(name: str, plan: Plan, say: Say, counts: list[int]) -> dict:
-    """The life of one process: fresh, warm, with open streams, and after them. The idle one is another, as configured
-    for ordinary use."""
+    """The life of one process: fresh, warm, with open streams, and after them.
+
+    The idle one is another process, configured for ordinary use.
+    """
     layout = machine.layout("two", plan.cpus)
+    give_back = REST_SECONDS if plan.quick else RETURN_SECONDS
     with tempfile.TemporaryDirectory(prefix="backstop-bench-") as temporary, Children() as children:
         place = Place(children, pathlib.Path(temporary), layout, plan.programs, 0)
         upstream = proxies.start_upstream(place)
         place.upstream = rounds.port(upstream)
         idle = proxies.STARTS[name](place)
-        told: dict = {"idle_kb": settled(idle, name, plan.quick), "failures": [], "held": []}
+        told: dict = {"idle_kb": rested(idle, name, REST_SECONDS), "failures": [], "held": []}
         children.end(idle.child)
         place.clients = max(counts) + 64
         running = start_for_streams(name, place)
-        told["fresh_kb"] = settled(running, name, plan.quick)
+        told["fresh_kb"] = rested(running, name, REST_SECONDS)
         for warm in WARM_UPS:
             if reason := summary.invalid(rounds.drive(running, warm, plan, layout.others)):
                 told["failures"].append(f"warm-up, {warm.title}: {reason}")
-        told["warm_kb"] = settled(running, name, plan.quick)
+        told["warm_kb"] = rested(running, name, give_back)
         for count in counts:
             say("memory", f"{name}, {count} streams")
             held = hold(running, name, upstream, count, place)
             if held["failures"]:
                 told["failures"].append(f"{count} streams: {held['failures']} failed: {held['first_failure']}")
-            held["after_kb"] = settled(running, name, plan.quick)
+            held["after_kb"] = rested(running, name, give_back)
             # Over the fresh process: memory that the warm-up left there is used again, and would hide the cost.
             held["kb_per_stream"] = (held["open_kb"] - told["fresh_kb"]) / count
             told["held"].append(held)
