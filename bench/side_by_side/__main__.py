@@ -162,10 +162,11 @@ def rest(plan: rounds.Plan, progress: Progress, most: int) -> dict:
     """The scenarios without one."""
     results: dict = {MEMORY: {}, START: {}, BINARY: {}}
     if MEMORY in plan.only:
-        results[MEMORY] = resting.memories(plan, progress, most)
-        for name, one in results[MEMORY].items():
-            each = ", ".join(f"{held['kb_per_stream']:.1f} KB at {held['streams']:,}" for held in report.held(one))
-            progress.line(f"memory: {name} idle {one['idle_kb'] / 1024:.1f} MB; per open stream {each}")
+        for name in filter(plan.takes, scenarios.RESTED):
+            found = resting.memory(name, plan, progress, resting.stream_counts(plan, most))
+            each = ", ".join(f"{held['kb_per_stream']:.1f} KB at {held['streams']:,}" for held in report.held(found))
+            progress.line(f"memory: {name} idle {found['idle_kb'] / 1024:.1f} MB; per open stream {each or 'INVALID'}")
+            results[MEMORY][name] = found
     if START in plan.only:
         results[START] = resting.starts(plan, progress)
         progress.line("start: " + ", ".join(f"{name} {one['median']:.1f} ms" for name, one in results[START].items()))

@@ -29,6 +29,8 @@ CLAUDE = "claude-sonnet-4-5"
 # Clients at once. More only where thousands of streams are held: nginx fills its table at the start, so that would be in
 # its idle memory.
 CLIENTS = 512
+# haproxy keeps no more idle connections than a fifth of the files that its limit stands for (tune.pool-low-fd-ratio).
+HAPROXY_CLIENTS = 2048
 # nginx and haproxy wait long, so that holding thousands of streams open on a slow machine times out nowhere.
 PATIENCE = "600s"
 
@@ -135,8 +137,8 @@ def nginx(place: Place, failing: bool = False) -> Running:
     text = NGINX.format(
         # A worker that drops root's rights could not enter the temporary directory.
         user="user root root;\n" if os.geteuid() == 0 else "",
-        # A connection on either side.
-        connections=2 * place.clients + 64,
+        # A connection on either side, and a sixteenth more: with fewer free ones nginx resets clients that are new.
+        connections=2 * place.clients * 16 // 15 + 64,
         files=2 * place.clients + 128,
         room=room,
         servers=servers,
@@ -180,7 +182,7 @@ def haproxy(place: Place) -> Running:
     port = free_port()
     config = room / "haproxy.cfg"
     text = HAPROXY.format(
-        clients=place.clients, patience=PATIENCE, port=port, key=KEY, upstream=place.upstream
+        clients=max(place.clients, HAPROXY_CLIENTS), patience=PATIENCE, port=port, key=KEY, upstream=place.upstream
     )
     config.write_text(text)
     program = place.programs["haproxy"]
@@ -225,8 +227,8 @@ def healthy(place: Place) -> Running:
 
 
 def patient(place: Place) -> Running:
-    """For streams that are held: on a slow machine to open them all takes longer than a stall may last."""
-    return backstop(place, "backstop-patient", {**chain(place, [KEY, "k-2"]), "run": {"stall": PATIENCE}})
+    """For streams that are held: to open them all may take longer than a silence that is a stall, or that is filled."""
+    return backstop(place, "backstop-patient", {**chain(place, [KEY, "k-2"]), "run": {"stall": PATIENCE, "keep_alive": PATIENCE}})
 
 
 def cooling(place: Place) -> Running:

@@ -101,10 +101,9 @@ def memory(name: str, plan: Plan, say: Say, counts: list[int]) -> dict:
     return told
 
 
-def memories(plan: Plan, say: Say, most: int) -> dict[str, dict]:
-    wanted = STREAMS_QUICK if plan.quick else STREAMS
-    counts = sorted({min(one, most) for one in wanted} - {0})
-    return {name: memory(name, plan, say, counts) for name in RESTED if plan.takes(name)}
+def stream_counts(plan: Plan, most: int) -> list[int]:
+    """How many streams are opened, as far as the limit of open files lets them."""
+    return sorted({min(one, most) for one in (STREAMS_QUICK if plan.quick else STREAMS)} - {0})
 
 
 def start_once(name: str, place: Place) -> float:
