@@ -40,7 +40,7 @@ MEASURED = (BASE, "haproxy", "floor", OURS)
 METHOD = (
     "nginx: one worker, no access log, 512 kept connections to the upstream, 16 MB for a body so that none goes to the disk; "
     "for streams `proxy_buffering off`, else its default. haproxy: one thread, `http-reuse always`, no log. "
-    "Backstop: one worker, else its defaults. All set the upstream's key.",
+    "Backstop: one worker, else its defaults, so that every failover is a line in its log. All set the upstream's key.",
     "RSS of nginx is its worker's; the others are one process.",
 )
 

@@ -99,6 +99,14 @@ class Child:
                 raise Failed(f"{self.name}: does not accept after {READY_SECONDS} s{self.written()}")
             time.sleep(LOOK_SECONDS)
 
+    def with_children(self) -> None:
+        """Waits until it has started a process of its own."""
+        deadline = time.monotonic() + READY_SECONDS
+        while len(self.pids()) < 2:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise Failed(f"{self.name}: starts no process of its own{self.written()}")
+            time.sleep(LOOK_SECONDS)
+
     def say(self, line: str) -> None:
         try:
             self.process.stdin.write(line + "\n")

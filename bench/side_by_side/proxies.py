@@ -154,6 +154,8 @@ def nginx(place: Place, failing: bool = False) -> Running:
     command = [str(program), "-p", str(room), "-e", str(room / "error.log"), "-c", str(config)]
     child = place.children.start(command, room / "log", place.layout.proxy, packages.variables(program))
     child.accepting(plain)
+    # The master listens before it has a worker, and what serves is the worker.
+    child.with_children()
     return Running(child, at(plain), at(stream))
 
 

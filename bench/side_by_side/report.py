@@ -147,7 +147,8 @@ def markdown(results: dict, verdicts: list[Verdict]) -> str:
         judged(verdicts),
         "## All scenarios",
         f"Medians of {told['rounds']} windows of {told['window_ms']} ms each, with least and most. Rounds are interleaved; a "
-        f"ratio compares two windows of the same round. The cores: {layouts}. `{TITLES[DIRECT]}` is the load at the upstream "
+        f"ratio compares two windows of the same round: to nginx, or to Backstop's ordinary case where its own variants stand "
+        f"beside each other. The cores: {layouts}. `{TITLES[DIRECT]}` is the load at the upstream "
         "itself, and what is added is over that. Every answer is verified, and a window with a wrong one does not count.",
         details(results),
     ]

@@ -31,6 +31,8 @@ def invalid(window: Window) -> str | None:
         return f"{window['failures']} of {window['requests'] + window['failures']} failed: {window['first_failure']}"
     if not window["requests"]:
         return "no request was answered"
+    if not window["cpu_us_per_request"]:
+        return "no CPU time was counted"
     return None
 
 

@@ -92,6 +92,7 @@ def test_no_proxy_has_no_cost():
     [
         (window(1, failures=2), "2 of 1002 failed: status 502"),
         (window(0, requests=0), "no request was answered"),
+        (window(0), "no CPU time was counted"),
         ({"failed": "no window: code 1"}, "no window: code 1"),
     ],
 )
