@@ -60,8 +60,9 @@ install-tools:
 	dpkg-deb --extract prometheus_*.deb .; rm prometheus_*.deb; cd "$(CURDIR)"; mv "$$unpacked" $@
 
 .PHONY: test-rust
-test-rust: ## Unit and integration tests of the workspace
+test-rust: ## Unit and integration tests of the workspace, and each micro-benchmark once
 	$(call step,cargo test,$(CARGO) test --locked --workspace)
+	$(call step,each micro-benchmark once,$(CARGO) test --locked --workspace --bench hot)
 
 # The property tests of contract section 7: a million requests in virtual time. `test-rust` runs a tenth of them; the build is
 # the same, because one that is optimised further takes longer to make than it saves.
@@ -108,6 +109,11 @@ test-docker: .cache/docker-venv/installed ## The Dockerfile's steps as plain com
 .PHONY: bench-gate
 bench-gate: release ## Instructions and allocations against a bare hyper proxy
 	$(call step,cost gate,$(PYTHON) bench/gate.py)
+
+# Times, which nothing is compared with. One piece, on a quiet machine: cargo bench --locked --bench hot -- scan
+.PHONY: micro
+micro: ## Micro-benchmarks of the hot pieces
+	$(call step,micro-benchmarks,$(CARGO) bench --locked --bench hot)
 
 # Our column of docs/comparison.md is still true. The other gateways' columns need their programs: `make compare`.
 .PHONY: test-comparison

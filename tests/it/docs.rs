@@ -329,7 +329,7 @@ fn transport_defaults_are_the_documented_ones() {
 
 #[test]
 fn links_and_named_files_are_there() {
-    let sources: Vec<String> = ["src", "tests", "bench"]
+    let sources: Vec<String> = ["src", "tests", "bench", "benches"]
         .into_iter()
         .flat_map(below)
         .map(|path| format!("/{}", path.to_string_lossy()))

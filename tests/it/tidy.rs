@@ -125,6 +125,11 @@ fn rust(under: &str) -> Vec<(PathBuf, String)> {
     sources.map(|path| (path.clone(), fs::read_to_string(root().join(path)).unwrap())).collect()
 }
 
+/// Everything that is written in Rust here, but for what is fuzzed.
+fn everything() -> impl Iterator<Item = (PathBuf, String)> {
+    ["src", "tests", "bench", "benches"].into_iter().flat_map(rust)
+}
+
 /// Tests beside the code may use other rooms and crates.
 fn is_test_file(path: &Path) -> bool {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
@@ -270,20 +275,18 @@ fn policy_is_pure() {
 
 #[test]
 fn modules_open_with_what_they_own() {
-    let sources = rust("src").into_iter().chain(rust("tests")).chain(rust("bench"));
-    let silent = sources.filter(|(_, text)| !text.starts_with("//! "));
+    let silent = everything().filter(|(_, text)| !text.starts_with("//! "));
     none(&silent.map(|(path, _)| format!("{}: does not begin with `//! `", path.display())).collect::<Vec<_>>());
 }
 
 #[test]
 fn files_stay_short() {
-    let sources = || rust("src").into_iter().chain(rust("tests")).chain(rust("bench"));
     let excused = |path: &Path| LONG.iter().any(|(long, _)| path == Path::new(long));
-    let long = sources().filter(|(path, text)| text.lines().count() >= LINES && !excused(path));
+    let long = everything().filter(|(path, text)| text.lines().count() >= LINES && !excused(path));
     let mut complaints: Vec<String> = long
         .map(|(path, text)| format!("{}: {} lines (under {LINES})", path.display(), text.lines().count()))
         .collect();
-    let still = |name: &str| sources().any(|(path, text)| path == Path::new(name) && text.lines().count() >= LINES);
+    let still = |name: &str| everything().any(|(path, text)| path == Path::new(name) && text.lines().count() >= LINES);
     complaints.extend(LONG.iter().filter(|(name, _)| !still(name)).map(|(name, _)| format!("{name}: no longer long")));
     none(&complaints);
 }
@@ -291,7 +294,7 @@ fn files_stay_short() {
 #[test]
 fn nothing_is_unfinished_or_sleeps() {
     let mut complaints = Vec::new();
-    for (path, text) in rust("src").into_iter().chain(rust("tests")).chain(rust("bench")) {
+    for (path, text) in everything() {
         for (word, instead) in BANNED.iter().filter(|(word, _)| text.contains(word)) {
             complaints.push(format!("{}: {word}: {instead}", path.display()));
         }
