@@ -19,8 +19,8 @@ use super::http::{Length, Wire};
 use crate::args::{Args, Error};
 use crate::wire;
 
-/// So much of a body is looked at. What steers is at its beginning.
-const LOOKED_AT: usize = 512;
+/// So much of a body is looked at: what steers is at its beginning, or, if it was translated, behind short messages.
+const LOOKED_AT: usize = 4096;
 /// Thousands may connect at once.
 const BACKLOG: u32 = 4_096;
 /// Role and first content are out before a stream is held.
