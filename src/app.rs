@@ -174,6 +174,7 @@ impl<'a> Tables<'a> {
         let settings = ClientSettings {
             connect_timeout: provider.timeouts.connect.unwrap_or(self.config.upstream.connect_timeout),
             pool_idle_timeout: self.config.upstream.pool_idle_timeout,
+            pool_max_idle: self.config.upstream.pool_max_idle,
             ca_file: self.config.upstream.ca_file.clone(),
             ..ClientSettings::default()
         };

@@ -4,7 +4,10 @@
 //! know Backstop: what is measured is an address, or a program that is given.
 #![allow(clippy::print_stdout, reason = "a command's result goes to stdout")]
 #![allow(clippy::print_stderr, reason = "a command's error goes to stderr")]
-#![allow(clippy::disallowed_methods, reason = "what measures is timed by the clock, and told programs by the environment")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "what measures is timed by the clock, and told programs by the environment"
+)]
 
 mod args;
 mod gate;

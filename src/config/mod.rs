@@ -173,6 +173,8 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// An unused connection is closed after this.
     pub pool_idle_timeout: Duration,
+    /// So many unused connections are kept for each host of a provider.
+    pub pool_max_idle: usize,
     /// Certificates (PEM) that are trusted beside the system's.
     pub ca_file: Option<PathBuf>,
     /// An upstream that was silent for this long and then hung up has timed out; before, it broke.
@@ -190,6 +192,7 @@ impl Default for Upstream {
         Self {
             connect_timeout: Duration::from_secs(5),
             pool_idle_timeout: Duration::from_secs(90),
+            pool_max_idle: 128,
             ca_file: None,
             silence: Duration::from_secs(5),
             max_preamble: 256 << 10,

@@ -132,7 +132,7 @@ impl Desk {
     pub(super) fn upstream(&mut self, raw: RawUpstream) -> Upstream {
         let place = Place::of(&["upstream"]);
         let mut upstream = Upstream::default();
-        over!(upstream, raw: connect_timeout pool_idle_timeout);
+        over!(upstream, raw: connect_timeout pool_idle_timeout pool_max_idle);
         upstream.ca_file = raw.ca_file.map(Into::into);
         if upstream.ca_file.as_ref().is_some_and(|path: &PathBuf| file::is_key(path) && !path.exists()) {
             let hint = "the path of a file with certificates (PEM)".to_owned();

@@ -84,6 +84,7 @@ mirror! {
     RawUpstream {
         connect_timeout: Option<Period>,
         pool_idle_timeout: Option<Period>,
+        pool_max_idle: Option<usize>,
         ca_file: Option<String>,
         silence: Option<Period>,
         max_preamble: Option<Size>,

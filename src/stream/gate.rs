@@ -214,6 +214,9 @@ pub enum Collected<B> {
     Long(Rest<B>),
 }
 
+/// What a body says of its length is believed up to here, in bytes, before it is there.
+const BELIEVED: u64 = 1024 * 1024;
+
 /// Reads a whole body of up to `limit` bytes; without a copy if it comes in one chunk.
 ///
 /// # Errors
@@ -222,27 +225,30 @@ pub async fn whole<B>(mut body: B, limit: usize) -> Result<Collected<B>, B::Erro
 where
     B: Body<Data = Bytes> + Unpin,
 {
-    let mut chunks = Chunks::new();
-    let mut length = 0_usize;
+    let mut one = Bytes::new();
+    // Chunks are copied as they come, so that the buffer they were read into can be read into again.
+    let mut all = BytesMut::new();
     while let Some(chunk) = next_chunk(&mut body).await? {
-        length += chunk.len();
-        chunks.push(chunk);
-        if length > limit {
-            return Ok(Collected::Long(Rest { chunks: chunks.into_iter(), body }));
+        if one.is_empty() && all.is_empty() {
+            one = chunk;
+        } else {
+            if all.is_empty() {
+                let rest = body.size_hint().lower().min(BELIEVED);
+                all.reserve(one.len() + chunk.len() + usize::try_from(rest).unwrap_or(0));
+                all.extend_from_slice(&std::mem::take(&mut one));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        if one.len() + all.len() > limit {
+            let read = if all.is_empty() { one } else { all.freeze() };
+            return Ok(Collected::Long(Rest { chunks: Chunks::from_iter([read]).into_iter(), body }));
         }
         // A body of known length says that it is over; asking again would only find that out once more.
         if body.is_end_stream() {
             break;
         }
     }
-    if chunks.len() < 2 {
-        return Ok(Collected::Whole(chunks.pop().unwrap_or_default()));
-    }
-    let mut all = BytesMut::with_capacity(length);
-    for chunk in &chunks {
-        all.extend_from_slice(chunk);
-    }
-    Ok(Collected::Whole(all.freeze()))
+    Ok(Collected::Whole(if all.is_empty() { one } else { all.freeze() }))
 }
 
 /// What was read of a long body, then the rest of it.

@@ -4,6 +4,7 @@ pub mod buffer;
 mod cut;
 pub mod ending;
 pub mod gate;
+mod joint;
 pub mod relay;
 pub mod spoken;
 pub mod tap;

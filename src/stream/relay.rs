@@ -16,13 +16,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 use super::ending::{Break, End, Ending, Last, Upstream};
 use super::gate::{Chunks, Held, closed};
+use super::joint::Joint;
 use super::tap::{Passed, Stop, Tap};
 use crate::clock;
 use crate::framing::sse::Block;
@@ -41,11 +42,6 @@ pub struct Patience {
     /// The stream must have ended by then.
     pub deadline: Instant,
 }
-
-/// Ready pieces are joined until there are so many bytes.
-const JOINED: usize = 16 * 1024;
-/// Room for the first of them: about two events of a chat.
-const JOINT: usize = 1024;
 
 /// What keeps a connection alive through which nothing is sent.
 pub const COMMENT: Bytes = Bytes::from_static(b": keep-alive\n\n");
@@ -83,7 +79,7 @@ pin_project! {
         // Who the timer wakes.
         waiting: Option<Waker>,
         // What is ready and not out yet; empty between polls.
-        joint: BytesMut,
+        joint: Joint,
     }
 
     impl<B, E> PinnedDrop for Relay<B, E>
@@ -122,7 +118,7 @@ where
             sent: fed,
             timer: tokio::time::sleep_until((fed + stall.min(keep_alive)).min(deadline)),
             waiting: None,
-            joint: BytesMut::new(),
+            joint: Joint::default(),
         }
     }
 
@@ -153,27 +149,20 @@ where
         self.tap.is_loose()
     }
 
-    /// All that is ready, in one piece; `None` when all is out. It is copied: a piece that is kept would keep the buffer
-    /// that the next one is read into.
+    /// All that is ready, in one piece; `None` when all is out.
     fn poll_joined(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             let polled = self.as_mut().poll_bytes(cx);
             let joint = self.as_mut().project().joint;
             match polled {
-                Poll::Ready(Some(bytes)) if joint.is_empty() && bytes.len() >= JOINED => return Poll::Ready(Some(bytes)),
-                Poll::Ready(Some(bytes)) => {
-                    if joint.capacity() == 0 {
-                        joint.reserve(bytes.len().max(JOINT));
-                    }
-                    joint.extend_from_slice(&bytes);
-                    if joint.len() < JOINED {
-                        continue;
-                    }
+                Poll::Ready(Some(bytes)) => match joint.push(bytes) {
+                    Some(full) => return Poll::Ready(Some(full)),
+                    None => continue,
+                },
+                Poll::Ready(None) | Poll::Pending => {
+                    return joint.take().map_or(polled, |bytes| Poll::Ready(Some(bytes)));
                 }
-                Poll::Ready(None) | Poll::Pending if joint.is_empty() => return polled,
-                Poll::Ready(None) | Poll::Pending => {}
             }
-            return Poll::Ready(Some(joint.split().freeze()));
         }
     }
 
@@ -344,7 +333,7 @@ where
             this.tap.push(bytes);
             *this.upstream_ended = true;
         } else if this.tap.finished() && !*this.told {
-            let closing = after_half(this.tap, this.tap.closing());
+            let closing = this.tap.after_half(this.tap.closing());
             *this.state = if closing.is_empty() { State::Over } else { State::Last(closing) };
             self.complete();
         } else {
@@ -373,18 +362,8 @@ where
                 return;
             }
         };
-        *this.state = State::Last(after_half(this.tap, event));
+        *this.state = State::Last(this.tap.after_half(event));
     }
-}
-
-/// A frame that is added by the gateway, kept apart from half a frame that the client may have.
-fn after_half(tap: &Tap, frame: Bytes) -> Bytes {
-    if !tap.is_loose() {
-        return frame;
-    }
-    let mut closed = BytesMut::from(b"\n\n".as_slice());
-    closed.extend_from_slice(&frame);
-    closed.freeze()
 }
 
 impl<B, E> Body for Relay<B, E>

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use smallvec::SmallVec;
 
 use super::cut::{data_of, first_line, single, without};
@@ -196,6 +196,17 @@ impl Tap {
     #[must_use]
     pub fn kept(&self) -> usize {
         self.frames.kept()
+    }
+
+    /// A frame that is added by the gateway, kept apart from half a frame that the client may have.
+    #[must_use]
+    pub fn after_half(&self, frame: Bytes) -> Bytes {
+        if !self.is_loose() {
+            return frame;
+        }
+        let mut closed = BytesMut::from(b"\n\n".as_slice());
+        closed.extend_from_slice(&frame);
+        closed.freeze()
     }
 
     /// Whether the client has half of a frame (one that was too long to be kept back).

@@ -27,6 +27,8 @@ pub struct ClientSettings {
     pub connect_timeout: Duration,
     /// An unused connection is closed after this.
     pub pool_idle_timeout: Duration,
+    /// So many unused connections are kept for each host.
+    pub pool_max_idle: usize,
     /// One more certificate authority to trust (PEM), beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Headers that an upstream's answer may have.
@@ -38,6 +40,7 @@ impl Default for ClientSettings {
         Self {
             connect_timeout: Duration::from_secs(5),
             pool_idle_timeout: Duration::from_secs(90),
+            pool_max_idle: 128,
             ca_file: None,
             max_headers: 100,
         }
@@ -71,7 +74,7 @@ pub struct SendError {
 #[derive(Debug, Clone)]
 pub struct Clients {
     connector: Connector,
-    keep: Duration,
+    keep: (usize, Duration),
     max_headers: usize,
 }
 
@@ -82,7 +85,11 @@ impl Clients {
     /// The certificate file cannot be read, or TLS cannot be set up.
     pub fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
         let connector = Connector::new(tls(settings)?, settings.connect_timeout);
-        Ok(Self { connector, keep: settings.pool_idle_timeout, max_headers: settings.max_headers })
+        Ok(Self {
+            connector,
+            keep: (settings.pool_max_idle, settings.pool_idle_timeout),
+            max_headers: settings.max_headers,
+        })
     }
 
     /// A client for the scheme and authority of `host`, with connections of its own.
@@ -93,7 +100,8 @@ impl Clients {
         if self.max_headers != 100 {
             http.max_headers(self.max_headers);
         }
-        Client(Arc::new(Inner { host, connector: self.connector.clone(), http, pool: Arc::new(Pool::new(self.keep)) }))
+        let (most, keep) = self.keep;
+        Client(Arc::new(Inner { host, connector: self.connector.clone(), http, pool: Arc::new(Pool::new(most, keep)) }))
     }
 }
 
@@ -134,6 +142,11 @@ impl Client {
             Ok(response) => Ok(self.answer(response, link)),
             Err(error) => Err(send_error(false, &error)),
         }
+    }
+
+    /// Closes connections that were unused for too long, or that the other side has closed.
+    pub fn sweep(&self) {
+        self.0.pool.sweep();
     }
 
     /// Only connects, to hear in words why that fails.

@@ -26,13 +26,14 @@ use crate::stream::translated::Translated;
 #[derive(Debug)]
 pub(super) struct Pool {
     idle: Mutex<Vec<(Box<Link>, Instant)>>,
+    most: usize,
     keep: Duration,
 }
 
 impl Pool {
-    /// An empty pool; an unused connection is dropped after `keep`.
-    pub(super) const fn new(keep: Duration) -> Self {
-        Self { idle: Mutex::new(Vec::new()), keep }
+    /// An empty pool of at most so many connections; an unused one is dropped after `keep`.
+    pub(super) const fn new(most: usize, keep: Duration) -> Self {
+        Self { idle: Mutex::new(Vec::new()), most, keep }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Box<Link>, Instant)>> {
@@ -60,7 +61,11 @@ impl Pool {
             return;
         }
         let now = clock::now();
-        self.lock().push((link, now));
+        let mut idle = self.lock();
+        // After a burst nobody needs as many for a while, and each takes some 20 KB.
+        if idle.len() < self.most {
+            idle.push((link, now));
+        }
     }
 
     /// Closes what has been unused for too long, and what the other side has closed.

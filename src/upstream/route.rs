@@ -211,6 +211,13 @@ impl Routes {
         &self.0[slot.index()]
     }
 
+    /// Closes upstream connections that were unused for too long, or that the other side has closed.
+    pub fn sweep(&self) {
+        for route in &self.0 {
+            route.client.sweep();
+        }
+    }
+
     /// Every secret there is, to be kept out of what is passed on.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(Route::secrets)

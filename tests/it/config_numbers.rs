@@ -123,8 +123,13 @@ fn table() -> Vec<Row> {
 }
 
 /// Numbers of transport that the contract does not name, and a word (`recovery::limits` has its tests).
-const NOT_THE_CONTRACTS: [&str; 4] =
-    ["upstream.connect_timeout", "upstream.pool_idle_timeout", "upstream.ca_file", "run.stream_recovery"];
+const NOT_THE_CONTRACTS: [&str; 5] = [
+    "upstream.connect_timeout",
+    "upstream.pool_idle_timeout",
+    "upstream.pool_max_idle",
+    "upstream.ca_file",
+    "run.stream_recovery",
+];
 
 fn read(text: &str) -> Config {
     load_text(Some(("test.json5", text)), []).unwrap_or_else(|error| panic!("{text}: {error}"))

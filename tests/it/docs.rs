@@ -307,6 +307,7 @@ fn transport_defaults() -> Vec<(&'static str, String)> {
         ("server.log.requests", server.log.requests.to_string()),
         ("upstream.connect_timeout", secs(upstream.connect_timeout)),
         ("upstream.pool_idle_timeout", secs(upstream.pool_idle_timeout)),
+        ("upstream.pool_max_idle", upstream.pool_max_idle.to_string()),
         ("upstream.ca_file", none(upstream.ca_file.is_none(), "none")),
         ("upstream.silence", secs(upstream.silence)),
         ("upstream.max_preamble", format!("{} KiB", upstream.max_preamble >> 10)),

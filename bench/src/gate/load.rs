@@ -13,8 +13,8 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use crate::args::Error;
 use super::mock::Lockstep;
+use crate::args::Error;
 use crate::wire;
 
 /// One kind of request, so many times.

@@ -13,9 +13,9 @@ mod mock;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::args::{Args, Error};
 use self::load::{Phase, Plan};
 use self::mock::{Lockstep, Mock};
+use crate::args::{Args, Error};
 use tokio::net::TcpListener;
 
 /// Makes the load.

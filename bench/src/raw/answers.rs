@@ -54,7 +54,11 @@ fn whole(status: &str, extra: &str, body: &[u8]) -> Vec<u8> {
 
 /// The good whole answer, with its head.
 pub fn plain(path: &str) -> Vec<u8> {
-    if path == MESSAGES { whole("200 OK", "", message().as_bytes()) } else { whole("200 OK", "", &wire::plain_answer()) }
+    if path == MESSAGES {
+        whole("200 OK", "", message().as_bytes())
+    } else {
+        whole("200 OK", "", &wire::plain_answer())
+    }
 }
 
 fn message() -> String {
@@ -112,9 +116,8 @@ fn message_events(contents: usize) -> Vec<String> {
         events.push(event("content_block_delta", &delta));
     }
     events.push(event("content_block_stop", r#","index":0"#));
-    let usage = format!(
-        r#","delta":{{"stop_reason":"end_turn","stop_sequence":null}},"usage":{{"output_tokens":{contents}}}"#
-    );
+    let usage =
+        format!(r#","delta":{{"stop_reason":"end_turn","stop_sequence":null}},"usage":{{"output_tokens":{contents}}}"#);
     events.push(event("message_delta", &usage));
     events.push(event("message_stop", ""));
     events

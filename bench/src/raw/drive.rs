@@ -75,7 +75,8 @@ pub async fn run(args: &Args) -> Result<ExitCode, Error> {
     let millis = |name, default| Ok::<_, Error>(Duration::from_millis(u64::try_from(args.number(name, default)?)?));
     let (warm_up, window) = (millis("warm-up-ms", 300)?, millis("window-ms", 1500)?);
     let pids = args.get("pids").unwrap_or_default().split(',').filter(|word| !word.is_empty());
-    let pids: Vec<u32> = pids.map(|word| word.parse().map_err(|_| format!("{word:?} is no process id"))).collect::<Result<_, _>>()?;
+    let pids: Vec<u32> =
+        pids.map(|word| word.parse().map_err(|_| format!("{word:?} is no process id"))).collect::<Result<_, _>>()?;
     let report = LocalSet::new().run_until(measure(&order, connections, warm_up, window, &pids)).await;
     println!("{}", serde_json::to_string(&report)?);
     Ok(ExitCode::SUCCESS)
@@ -93,15 +94,15 @@ fn order(args: &Args) -> Result<Order, Error> {
         "stream" => Some(args.number("contents", 64)?),
         other => return Err(format!("--shape {other:?} is neither plain nor stream").into()),
     };
-    let body = wire::request_for(args.get("model").unwrap_or(wire::MODEL), args.number("body-bytes", 1024)?, contents, None);
+    let body =
+        wire::request_for(args.get("model").unwrap_or(wire::MODEL), args.number("body-bytes", 1024)?, contents, None);
     let check = Check::new(contents, args.number("translated", 0)? != 0);
     Ok(Order::new(authority, wire::PATH, &body, check, contents.is_some()))
 }
 
 async fn measure(order: &Rc<Order>, connections: usize, warm_up: Duration, window: Duration, pids: &[u32]) -> Report {
     let seen = Rc::new(RefCell::new(Seen::default()));
-    let clients: Vec<_> =
-        (0..connections).map(|_| spawn_local(drive(Rc::clone(order), Rc::clone(&seen)))).collect();
+    let clients: Vec<_> = (0..connections).map(|_| spawn_local(drive(Rc::clone(order), Rc::clone(&seen)))).collect();
     sleep(warm_up).await;
     let (begin, before) = (Instant::now(), spent(pids));
     seen.borrow_mut().counting = true;
@@ -171,7 +172,9 @@ mod tests {
     fn percentiles_are_places_in_the_order() {
         let mut times: Vec<Duration> = (1..=200).rev().map(Duration::from_micros).collect();
         let found = latency(&mut times).unwrap();
-        assert!((found.p50 - 101.0).abs() < 0.01 && (found.p99 - 199.0).abs() < 0.01 && (found.max - 200.0).abs() < 0.01);
+        assert!(
+            (found.p50 - 101.0).abs() < 0.01 && (found.p99 - 199.0).abs() < 0.01 && (found.max - 200.0).abs() < 0.01
+        );
         assert!(latency(&mut []).is_none());
     }
 
