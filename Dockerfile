@@ -12,7 +12,8 @@ ENV CARGO_PROFILE_RELEASE_STRIP=debuginfo
 # manifest of every member of the workspace, also of those that are not built.
 COPY Cargo.toml Cargo.lock ./
 COPY bench/Cargo.toml bench/
-RUN mkdir -p src bench/src && touch src/lib.rs bench/src/lib.rs && echo 'fn main() {}' > src/main.rs \
+COPY memory memory
+RUN mkdir -p src bench/src && touch src/lib.rs && echo 'fn main() {}' | tee src/main.rs > bench/src/main.rs \
     && cargo build --release --locked --package backstop --bin backstop
 
 # The program itself. Sources that are older than the empty program's would count as already built, hence the touch.

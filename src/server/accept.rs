@@ -18,6 +18,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::front::Front;
 use super::state::State;
+use super::upkeep::{PERIOD, Upkeep};
 
 /// How connections are served.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +34,6 @@ pub struct ServeOptions {
 /// Connections that may wait to be accepted: a thousand clients that come at once are not told to try again in a second. The
 /// kernel's `somaxconn` bounds it.
 const BACKLOG: u32 = 4_096;
-
-/// Upstream connections that nobody uses any more are looked for this often.
-const SWEEP: Duration = Duration::from_secs(5);
 
 /// Listens on an address. Must be called inside a tokio runtime.
 ///
@@ -68,14 +66,14 @@ pub async fn serve(
     // Every connection holds a sender: the channel ends with the last of them.
     let (open, mut all_closed) = tokio::sync::mpsc::channel::<()>(1);
     let mut shutdown = pin!(shutdown);
-    let mut sweep = tokio::time::interval(SWEEP);
-    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut upkeep, mut period) = (Upkeep::default(), tokio::time::interval(PERIOD));
+    period.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = &mut shutdown => break,
-            _ = sweep.tick() => {
-                state.routes.sweep();
+            _ = period.tick() => {
+                upkeep.tick(&state);
                 continue;
             }
         };

@@ -16,6 +16,7 @@ pub mod state;
 mod stream;
 pub mod tail;
 pub mod unread;
+mod upkeep;
 
 pub use accept::{ServeOptions, listen, serve};
 pub use state::State;
