@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn after_a_few_requests_it_is_given_back_now_and_then_and_never_for_nothing() {
         let mut upkeep = Upkeep::default();
-        let due = |upkeep: &mut Upkeep, served: u64| (0..RESTING).map(|_| upkeep.is_due(0.0, served)).collect::<Vec<_>>();
+        let due =
+            |upkeep: &mut Upkeep, served: u64| (0..RESTING).map(|_| upkeep.is_due(0.0, served)).collect::<Vec<_>>();
         assert!(due(&mut upkeep, 0).iter().all(|due| !due), "nothing was served");
         assert!(upkeep.is_due(0.0, 5));
         let later = due(&mut upkeep, 6);

@@ -49,6 +49,8 @@ impl Link {
     /// # Errors
     /// The connection broke, or what came is no HTTP.
     pub(super) async fn exchange(&mut self, request: Request<RequestBody>) -> hyper::Result<Response<Incoming>> {
+        // It is driven at once: that there is something to send needs nobody to wake.
+        self.bell.mute();
         let mut answer = pin!(self.sender.send_request(request));
         poll_fn(|context| self.drive(context, |quiet| answer.as_mut().poll(quiet))).await
     }
@@ -79,14 +81,29 @@ impl Link {
         Poll::Pending
     }
 
-    /// Whether it waits for a request: neither ended nor busy.
+    /// It is put away until it is needed again; false if it is of no use any more.
+    pub(super) fn park(&mut self) -> bool {
+        if !self.bell.park() || !self.is_ready() {
+            self.turn();
+        }
+        self.is_ready()
+    }
+
+    /// It is needed again; false if it is of no use any more. What nobody rang for is as it was put away.
+    pub(super) fn unpark(&mut self) -> bool {
+        if !self.bell.unpark() {
+            self.turn();
+        }
+        self.is_ready()
+    }
+
+    /// Whether it still waits for a request: neither ended nor busy.
     pub(super) fn rests(&mut self) -> bool {
         self.turn();
         self.is_ready()
     }
 
-    /// The same, as far as it was known when it was driven last.
-    pub(super) fn is_ready(&self) -> bool {
+    fn is_ready(&self) -> bool {
         self.connection.is_some() && self.sender.is_ready()
     }
 
@@ -106,12 +123,18 @@ const TURNS: usize = 2;
 
 /// Nobody drives it: whoever did last is woken.
 const OPEN: u8 = 0;
+/// The same, and it was rung since it was driven.
+const LOUD: u8 = 1;
+/// The same, and whoever drives it now finds what he found last time: nothing.
+const RESTING: u8 = 2;
 /// It is being driven.
-const HUSHED: u8 = 1;
+const HUSHED: u8 = 3;
 /// It was rung meanwhile.
-const RUNG: u8 = 2;
-/// As open, and whoever drives it now finds what he found last time: nothing.
-const RESTING: u8 = 3;
+const RUNG: u8 = 4;
+/// Nobody needs it.
+const PARKED: u8 = 5;
+/// It was rung meanwhile.
+const STALE: u8 = 6;
 
 /// Wakes the task that drives a connection, but not while it does: the halves of a connection wake each other all the time,
 /// and each of that would poll the whole task in vain. It also knows when a connection need not be driven.
@@ -132,22 +155,48 @@ impl Bell {
         } else {
             *task = Some(waker.clone());
         }
-        self.state.store(HUSHED, Ordering::SeqCst);
+        self.mute();
         true
     }
 
-    /// Nobody drives it any more. Whoever is handed something comes back for more, so a ring meanwhile needs no answer.
+    /// Whatever rings from now on is found by whoever drives it next, and that is at once.
+    fn mute(&self) {
+        self.state.store(HUSHED, Ordering::SeqCst);
+    }
+
+    /// Moves from one state to another, if it is in that one.
+    fn moved(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// Nobody drives it any more. Whoever is handed something comes back for more, so a ring meanwhile wakes nobody.
     fn unhush(&self) {
-        self.state.store(OPEN, Ordering::SeqCst);
+        if !self.moved(HUSHED, OPEN) {
+            self.state.store(LOUD, Ordering::SeqCst);
+        }
     }
 
     /// Nobody drives it any more, because there is nothing; false if it was rung meanwhile.
     fn rest(&self) -> bool {
-        let quiet = self.state.compare_exchange(HUSHED, RESTING, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let quiet = self.moved(HUSHED, RESTING);
         if !quiet {
-            self.state.store(HUSHED, Ordering::SeqCst);
+            self.mute();
         }
         quiet
+    }
+
+    /// Nobody needs it; false if it was rung since it was driven.
+    fn park(&self) -> bool {
+        let quiet = self.moved(OPEN, PARKED);
+        if !quiet {
+            self.state.store(PARKED, Ordering::SeqCst);
+        }
+        quiet
+    }
+
+    /// Somebody needs it; false if it was rung meanwhile.
+    fn unpark(&self) -> bool {
+        self.state.swap(OPEN, Ordering::SeqCst) == PARKED
     }
 }
 
@@ -158,12 +207,13 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let ring = |state| match state {
+            OPEN | RESTING => Some(LOUD),
             HUSHED => Some(RUNG),
-            RESTING => Some(OPEN),
+            PARKED => Some(STALE),
             _ => None,
         };
         let (Ok(before) | Err(before)) = self.state.fetch_update(Ordering::SeqCst, Ordering::SeqCst, ring);
-        if matches!(before, HUSHED | RUNG) {
+        if !matches!(before, OPEN | LOUD | RESTING) {
             return;
         }
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).clone();

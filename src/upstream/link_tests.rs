@@ -98,3 +98,40 @@ fn no_ring_is_lost_between_threads() {
     }
     ringer.join().unwrap();
 }
+
+#[test]
+fn what_is_put_away_wakes_nobody_and_is_looked_at_only_if_it_was_rung() {
+    let (bell, woken, waker) = bell();
+    assert!(bell.hush(&waker));
+    bell.unhush();
+    assert!(bell.park());
+    assert!(bell.unpark(), "as it was");
+    assert!(bell.park());
+    bell.wake_by_ref();
+    assert!(!bell.unpark(), "something happened");
+    assert_eq!(woken.times(), 0);
+}
+
+#[test]
+fn what_was_rung_before_it_is_put_away_is_looked_at_then() {
+    let (bell, _, waker) = bell();
+    assert!(bell.hush(&waker));
+    bell.wake_by_ref();
+    bell.unhush();
+    assert!(!bell.park(), "while it was driven");
+    assert!(bell.unpark());
+    bell.wake_by_ref();
+    assert!(!bell.park(), "after that");
+}
+
+#[test]
+fn what_is_about_to_be_sent_wakes_nobody() {
+    let (bell, woken, waker) = bell();
+    assert!(bell.hush(&waker));
+    bell.unhush();
+    bell.mute();
+    bell.wake_by_ref();
+    assert!(bell.hush(&waker));
+    assert!(bell.rest());
+    assert_eq!(woken.times(), 0);
+}

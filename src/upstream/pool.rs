@@ -9,7 +9,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -49,7 +49,7 @@ impl Pool {
                 self.lock().clear();
                 return None;
             }
-            if link.rests() {
+            if link.unpark() {
                 return Some(link);
             }
         }
@@ -57,7 +57,7 @@ impl Pool {
 
     fn put(&self, mut link: Box<Link>) {
         // One whose upstream answered without reading the whole request may never get there: a fresh one is better.
-        if !link.is_ready() && !link.rests() {
+        if !link.park() {
             return;
         }
         let now = clock::now();
@@ -80,11 +80,13 @@ impl Pool {
 pub struct AnswerBody {
     body: Incoming,
     lent: Option<(Box<Link>, Arc<Pool>)>,
+    /// Its beginning may have come with the head.
+    fresh: bool,
 }
 
 impl AnswerBody {
     pub(super) fn new(body: Incoming, link: Box<Link>, pool: &Arc<Pool>) -> Self {
-        let mut answer = Self { body, lent: Some((link, Arc::clone(pool))) };
+        let mut answer = Self { body, lent: Some((link, Arc::clone(pool))), fresh: true };
         answer.give_back_at_end();
         answer
     }
@@ -111,11 +113,17 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
-        let polled = match &mut this.lent {
-            Some((link, _)) => link.drive(context, |quiet| Pin::new(&mut this.body).poll_frame(quiet)),
-            // All of it was read, and the connection is used by somebody else.
-            None => Pin::new(&mut this.body).poll_frame(context),
-        };
+        let mut polled = Poll::Pending;
+        if std::mem::take(&mut this.fresh) {
+            polled = Pin::new(&mut this.body).poll_frame(&mut Context::from_waker(Waker::noop()));
+        }
+        if polled.is_pending() {
+            polled = match &mut this.lent {
+                Some((link, _)) => link.drive(context, |quiet| Pin::new(&mut this.body).poll_frame(quiet)),
+                // All of it was read, and the connection is used by somebody else.
+                None => Pin::new(&mut this.body).poll_frame(context),
+            };
+        }
         match &polled {
             Poll::Ready(Some(Ok(_))) => self.give_back_at_end(),
             Poll::Ready(None) => self.give_back(),
