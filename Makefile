@@ -29,7 +29,7 @@ help: ## This list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 .PHONY: test
-test: tools test-rust test-simulate test-shuttle test-sdk test-docker test-comparison test-soak bench-gate ## Everything
+test: tools test-rust test-simulate test-shuttle test-sdk test-docker test-comparison test-soak bench-gate bench-quick ## Everything
 
 .PHONY: tools
 tools: ## Install what is missing: compiler, valgrind, Python with venv, Compose, Prometheus
@@ -114,6 +114,16 @@ bench-gate: release ## Instructions and allocations against a bare hyper proxy
 .PHONY: micro
 micro: ## Micro-benchmarks of the hot pieces
 	$(call step,micro-benchmarks,$(CARGO) bench --locked --bench hot)
+
+# nginx and haproxy are unpacked below .cache/proxies, not installed. Options: `python3 bench/side_by_side --help`.
+.PHONY: bench
+bench: release ## Beside nginx and haproxy: writes docs/benchmark/ (a quarter of an hour on a quiet machine)
+	$(PYTHON) bench/side_by_side
+
+# Every scenario once, for a moment: that it works, not how fast. Speed is judged by people, on quiet machines.
+.PHONY: bench-quick
+bench-quick: release $(VENV)/installed ## The same for a moment each, in a temporary directory; and the tests of its arithmetic
+	$(call step,side by side,$(VENV)/bin/python -m pytest tests/bench && $(PYTHON) bench/side_by_side --quick)
 
 # Our column of docs/comparison.md is still true. The other gateways' columns need their programs: `make compare`.
 .PHONY: test-comparison

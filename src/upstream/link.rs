@@ -81,6 +81,15 @@ impl Link {
         Poll::Pending
     }
 
+    /// Looks at what came of driving it last.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+        // What is taken out makes room, and that rings.
+        self.bell.mute();
+        let seen = look(&mut Context::from_waker(Waker::noop()));
+        self.bell.unhush();
+        seen
+    }
+
     /// It is put away until it is needed again; false if it is of no use any more.
     pub(super) fn park(&mut self) -> bool {
         if !self.bell.park() || !self.is_ready() {
@@ -169,11 +178,10 @@ impl Bell {
         self.state.compare_exchange(from, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
     }
 
-    /// Nobody drives it any more. Whoever is handed something comes back for more, so a ring meanwhile wakes nobody.
+    /// Nobody drives it any more. Whoever is handed something comes back for more, so a ring meanwhile wakes nobody. Most
+    /// rang for what was just taken out; if it was the upstream that hung up, the next request finds that out.
     fn unhush(&self) {
-        if !self.moved(HUSHED, OPEN) {
-            self.state.store(LOUD, Ordering::SeqCst);
-        }
+        self.state.store(OPEN, Ordering::SeqCst);
     }
 
     /// Nobody drives it any more, because there is nothing; false if it was rung meanwhile.

@@ -9,7 +9,7 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -113,17 +113,21 @@ impl Body for AnswerBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
-        let mut polled = Poll::Pending;
-        if std::mem::take(&mut this.fresh) {
-            polled = Pin::new(&mut this.body).poll_frame(&mut Context::from_waker(Waker::noop()));
-        }
-        if polled.is_pending() {
-            polled = match &mut this.lent {
-                Some((link, _)) => link.drive(context, |quiet| Pin::new(&mut this.body).poll_frame(quiet)),
-                // All of it was read, and the connection is used by somebody else.
-                None => Pin::new(&mut this.body).poll_frame(context),
-            };
-        }
+        let body = &mut this.body;
+        let polled = match &mut this.lent {
+            Some((link, _)) => {
+                let fresh = std::mem::take(&mut this.fresh);
+                let there =
+                    if fresh { link.look(|quiet| Pin::new(&mut *body).poll_frame(quiet)) } else { Poll::Pending };
+                if there.is_ready() {
+                    there
+                } else {
+                    link.drive(context, |quiet| Pin::new(&mut *body).poll_frame(quiet))
+                }
+            }
+            // All of it was read, and the connection is used by somebody else.
+            None => Pin::new(body).poll_frame(context),
+        };
         match &polled {
             Poll::Ready(Some(Ok(_))) => self.give_back_at_end(),
             Poll::Ready(None) => self.give_back(),

@@ -23,7 +23,7 @@ use backstop::telemetry::Names;
 
 mod readme;
 
-const DOCUMENTS: [&str; 11] = [
+const DOCUMENTS: [&str; 13] = [
     "README.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
@@ -35,6 +35,8 @@ const DOCUMENTS: [&str; 11] = [
     "docs/clients.md",
     "docs/comparison.md",
     "docs/translation.md",
+    "docs/performance.md",
+    "docs/benchmark/results.md",
 ];
 
 /// Files that a document names because they are not there yet.

@@ -8,6 +8,7 @@ mod choose;
 mod gate;
 mod headers;
 mod life;
+mod pool;
 mod shape;
 mod tls;
 

@@ -65,6 +65,13 @@ fn the_readmes_tables_are_those_of_the_pages_they_stand_for() {
     for row in rows {
         assert!(compared.lines().any(|line| line == row), "{row}");
     }
+    let measured = text("docs/benchmark/results.md");
+    let rows = |text: &str| -> Vec<String> {
+        let (_, rest) = text.split_once("| CPU per request").unwrap();
+        rest.lines().take_while(|line| line.starts_with('|') || line.contains(" | ")).map(str::to_owned).collect()
+    };
+    assert!(rows(&measured).len() > 4, "a row for each proxy");
+    assert_eq!(rows(&readme), rows(&measured), "written by `make bench`");
     let table = |text: &str| -> Vec<String> {
         let rest = text.split_once("| shape | example |").unwrap().1;
         rest.lines()
