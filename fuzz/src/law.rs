@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use crate::dialect::canonical::answer::Sink;
 use crate::dialect::canonical::{Answer, Event, Frame, Profile, Rendered, Request};
-use crate::dialect::openai_chat::request::{Head, ModelName, splice};
+use crate::dialect::openai_chat::request::{BadRequest, Head, ModelName, splice};
 use crate::dialect::vendor::Vendor;
 use crate::dialect::{anthropic, bedrock, error, multipart, openai_chat, openai_responses};
 use crate::framing::{eventstream, sse};
@@ -272,8 +272,11 @@ fn told(read: impl FnOnce(&mut Sink<'_>)) {
     }
 }
 
-/// Heads of requests: what is read can be cut and put together, and amended for every target.
+/// Heads of requests: both ways to read them find the same; what is read can be cut and put together, and amended for
+/// every target.
 pub fn heads(data: &[u8]) {
+    both_ways(data, openai_chat::request::read);
+    both_ways(data, anthropic::head::read);
     let body = Bytes::copy_from_slice(data);
     let spliced = |head: &Head<'_>| {
         let parts = splice(&body, &head.edit, &ModelName::new("m/\"1\""));
@@ -298,6 +301,19 @@ pub fn heads(data: &[u8]) {
     let (first, rest) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or_default());
     if let Some(boundary) = std::str::from_utf8(first).ok().and_then(multipart::boundary) {
         let _ = multipart::read(rest, boundary);
+    }
+}
+
+/// A key with an escape has to be parsed by `serde_json`; the body as it came is usually scanned.
+fn both_ways(data: &[u8], read: fn(&[u8]) -> Result<Head<'_>, BadRequest>) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Some((before, after)) = text.split_once('{').filter(|(_, after)| !after.trim_start().starts_with('}')) else {
+        return;
+    };
+    let parsed = format!("{before}{{\"\\u005f\":0,{after}");
+    match (read(data), read(parsed.as_bytes())) {
+        (Ok(head), Ok(other)) => assert_eq!(Head { edit: other.edit.clone(), ..head }, other),
+        (one, other) => assert_eq!(one.map_err(|error| error.code).err(), other.map_err(|error| error.code).err()),
     }
 }
 

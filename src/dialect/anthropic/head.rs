@@ -9,42 +9,31 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
+use crate::dialect::fields::{self, Raw, fields};
 use crate::dialect::lax::read_lax;
 use crate::dialect::openai_chat::needs::{BYTES_PER_TOKEN, asks_for_schema, is_full_list};
-use crate::dialect::openai_chat::request::{
-    BadRequest, Edit, Head, boolean, checked_text, names, not_read, present, string,
-};
+use crate::dialect::openai_chat::request::{BadRequest, Edit, Head, boolean, names, string};
 use crate::policy::capability::Needs;
 
 static IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"image\""));
 /// The mark of content whose length says nothing about its tokens.
 static BASE64: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"base64\""));
 
-/// The fields that matter, as they stand in the body.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    models: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    disable_fallbacks: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    metadata: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    system: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    messages: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    output_config: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    output_format: Option<&'a RawValue>,
+fields! {
+    /// The fields that matter, as they stand in the body.
+    struct Fields {
+        model,
+        stream,
+        models,
+        disable_fallbacks,
+        metadata,
+        system,
+        messages,
+        tools,
+        output_config,
+        output_format,
+    }
 }
 
 /// Reads the head of a body, of a message or of a count of its tokens.
@@ -52,8 +41,7 @@ struct Fields<'a> {
 /// # Errors
 /// As [`openai_chat::request::read`](crate::dialect::openai_chat::request::read).
 pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
-    let text = checked_text(body)?;
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| not_read(&error))?;
+    let fields: Fields<'_> = fields::read(body)?;
     let model = match fields.model {
         Some(raw) if raw.get() != "null" => {
             Some(string(raw).ok_or_else(|| BadRequest::wrong_type("model", "a string: the name of a model"))?)
@@ -76,25 +64,24 @@ pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
 #[derive(Deserialize)]
 struct Metadata<'a> {
     #[serde(borrow, default)]
-    user_id: Option<&'a RawValue>,
+    user_id: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
 struct OutputConfig<'a> {
     #[serde(borrow, default)]
-    format: Option<&'a RawValue>,
+    format: Option<Raw<'a>>,
 }
 
 /// A member of an object; `None` if the value is no such object.
-fn member<'a, T: Deserialize<'a>>(raw: &'a RawValue, take: impl Fn(T) -> Option<&'a RawValue>) -> Option<&'a RawValue> {
+fn member<'a, T: Deserialize<'a>>(raw: Raw<'a>, take: impl Fn(T) -> Option<Raw<'a>>) -> Option<Raw<'a>> {
     serde_json::from_str::<T>(raw.get()).ok().and_then(take)
 }
 
 fn needs(fields: &Fields<'_>) -> Needs {
     let vision = fields.messages.is_some_and(has_images);
     let opaque = fields.messages.is_some_and(|messages| BASE64.find(messages.get().as_bytes()).is_some());
-    let texts = [fields.system, fields.messages, fields.tools].into_iter().flatten();
-    let bytes: u64 = texts.map(|raw| raw.get().len() as u64).sum();
+    let bytes = fields::length([fields.system, fields.messages, fields.tools]);
     let format = fields.output_config.and_then(|raw| member(raw, |config: OutputConfig<'_>| config.format));
     Needs {
         vision,
@@ -107,7 +94,7 @@ fn needs(fields: &Fields<'_>) -> Needs {
     }
 }
 
-fn has_images(messages: &RawValue) -> bool {
+fn has_images(messages: Raw<'_>) -> bool {
     #[derive(Deserialize)]
     struct Message {
         #[serde(default)]

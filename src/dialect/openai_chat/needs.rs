@@ -8,38 +8,40 @@ use std::sync::LazyLock;
 use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::request::Fields;
+use crate::dialect::fields::{self, Raw};
 use crate::dialect::lax::read_lax;
 use crate::policy::capability::Needs;
 
 static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"type\""));
 static IMAGE_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"image_url\""));
-static INPUT_IMAGE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_image\""));
+/// How the names of two kinds of parts begin.
+static INPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_"));
 static DATA_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"data:"));
-static AUDIO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_audio\""));
-/// Marks of content whose length says nothing about its tokens.
-static OPAQUE: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| [b"base64,".as_slice(), b"\"input_audio\"", b"\"file_data\""].map(Finder::new));
+/// Marks of content whose length says nothing about its tokens. So is sound.
+static OPAQUE: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [b"base64,".as_slice(), b"\"file_data\""].map(Finder::new));
 
 /// The prompt's bytes per token that the lower bound of its tokens assumes: twice of what English text has. Pages
 /// of blanks or of escaped text can have more; a provider's own "too long" stays the judge of what is let through.
 pub(in crate::dialect) const BYTES_PER_TOKEN: u64 = 8;
 
 pub(super) fn of(fields: &Fields<'_>) -> Needs {
-    let parts = fields.messages.is_some_and(has_parts);
-    let images = if parts { fields.messages.map(images).unwrap_or_default() } else { Images::default() };
+    let parts = fields.messages.filter(|messages| has_parts(*messages));
+    let inputs = parts.map(inputs).unwrap_or_default();
+    let images = parts.map(|messages| images(messages, inputs.image)).unwrap_or_default();
     let vision = images.any;
+    let opaque = || inputs.audio || parts.is_some_and(is_opaque);
     Needs {
         vision,
         image_urls: images.by_address,
-        audio: parts && fields.messages.is_some_and(|messages| AUDIO.find(messages.get().as_bytes()).is_some()),
+        audio: inputs.audio,
         choices: fields.n.is_some_and(|n| !matches!(n.get(), "1" | "null")),
         logprobs: fields.logprobs.is_some_and(|logprobs| !matches!(logprobs.get(), "false" | "null")),
         tools: [fields.tools, fields.functions].into_iter().flatten().any(is_full_list),
         json_schema: fields.response_format.is_some_and(asks_for_schema),
-        context_tokens: if vision { 0 } else { context_tokens(fields, parts) },
+        context_tokens: if vision || opaque() { 0 } else { context_tokens(fields) },
         max_output_tokens: [fields.max_completion_tokens, fields.max_tokens]
             .into_iter()
             .flatten()
@@ -49,24 +51,41 @@ pub(super) fn of(fields: &Fields<'_>) -> Needs {
 }
 
 /// Whether a message may have something else than plain text for its content: every such part has a type.
-fn has_parts(messages: &RawValue) -> bool {
+fn has_parts(messages: Raw<'_>) -> bool {
     TYPE.find(messages.get().as_bytes()).is_some()
 }
 
-fn context_tokens(fields: &Fields<'_>, parts: bool) -> u64 {
-    let opaque = |raw: &RawValue| OPAQUE.iter().any(|mark| mark.find(raw.get().as_bytes()).is_some());
-    if parts && fields.messages.is_some_and(opaque) {
-        return 0;
-    }
-    let texts = [fields.messages, fields.prompt, fields.input, fields.tools].into_iter().flatten();
-    texts.map(|raw| raw.get().len() as u64).sum::<u64>() / BYTES_PER_TOKEN
+/// The names that may be those of parts, all from one pass: conversations are long.
+#[derive(Debug, Clone, Copy, Default)]
+struct Inputs {
+    image: bool,
+    audio: bool,
 }
 
-pub(in crate::dialect) fn is_full_list(raw: &RawValue) -> bool {
+fn inputs(messages: Raw<'_>) -> Inputs {
+    let text = messages.get().as_bytes();
+    let mut inputs = Inputs::default();
+    for at in INPUT.find_iter(text) {
+        let name = text.get(at + INPUT.needle().len()..).unwrap_or_default();
+        inputs.image |= name.starts_with(b"image\"");
+        inputs.audio |= name.starts_with(b"audio\"");
+    }
+    inputs
+}
+
+fn is_opaque(messages: Raw<'_>) -> bool {
+    OPAQUE.iter().any(|mark| mark.find(messages.get().as_bytes()).is_some())
+}
+
+fn context_tokens(fields: &Fields<'_>) -> u64 {
+    fields::length([fields.messages, fields.prompt, fields.input, fields.tools]) / BYTES_PER_TOKEN
+}
+
+pub(in crate::dialect) fn is_full_list(raw: Raw<'_>) -> bool {
     raw.get().strip_prefix('[').is_some_and(|rest| !rest.trim_ascii_start().starts_with(']'))
 }
 
-pub(in crate::dialect) fn asks_for_schema(raw: &RawValue) -> bool {
+pub(in crate::dialect) fn asks_for_schema(raw: Raw<'_>) -> bool {
     #[derive(Deserialize)]
     struct Format {
         r#type: String,
@@ -83,9 +102,8 @@ struct Images {
     by_address: bool,
 }
 
-fn images(messages: &RawValue) -> Images {
-    let text = messages.get().as_bytes();
-    if IMAGE_URL.find(text).is_none() && INPUT_IMAGE.find(text).is_none() {
+fn images(messages: Raw<'_>, input: bool) -> Images {
+    if !input && IMAGE_URL.find(messages.get().as_bytes()).is_none() {
         return Images::default();
     }
     #[derive(Deserialize)]
@@ -134,13 +152,13 @@ impl<'de> Visitor<'de> for Parts {
         #[derive(Deserialize)]
         struct Part<'a> {
             #[serde(default, borrow)]
-            r#type: Option<&'a RawValue>,
+            r#type: Option<Raw<'a>>,
             #[serde(default, borrow)]
-            image_url: Option<&'a RawValue>,
+            image_url: Option<Raw<'a>>,
         }
         let mut images = Images::default();
         while let Some(part) = seq.next_element::<Part<'de>>()? {
-            let kind = part.r#type.map_or("", RawValue::get);
+            let kind = part.r#type.map_or("", Raw::get);
             if matches!(kind, "\"image_url\"" | "\"input_image\"") {
                 let by_address = part.image_url.is_some_and(|url| DATA_URL.find(url.get().as_bytes()).is_none());
                 images = images.and(Images { any: true, by_address });

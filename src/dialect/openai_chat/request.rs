@@ -6,11 +6,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::needs;
 pub use super::splice::{Edit, ModelName, Segments, splice};
 pub use crate::dialect::endpoint::Endpoint;
+use crate::dialect::fields::{self, Raw, fields};
 use crate::policy::capability::Needs;
 
 /// Arrays and objects may be nested this deep: the depth at which common JSON parsers give up.
@@ -70,50 +70,27 @@ pub struct Head<'a> {
     pub edit: Edit,
 }
 
-/// The fields that matter, as they stand in the body.
-#[derive(Deserialize)]
-pub(super) struct Fields<'a> {
-    #[serde(borrow, default, deserialize_with = "present")]
-    model: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    stream: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    models: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    fallbacks: Option<&'a RawValue>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    disable_fallbacks: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    user: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    prompt_cache_key: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) max_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) max_completion_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) messages: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) prompt: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) tools: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) functions: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) response_format: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) n: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    pub(super) logprobs: Option<&'a RawValue>,
-}
-
-/// A null counts as present: it has a span.
-pub(in crate::dialect) fn present<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+fields! {
+    /// The fields that matter, as they stand in the body.
+    pub(super) struct Fields {
+        model,
+        stream,
+        models,
+        fallbacks,
+        disable_fallbacks,
+        user,
+        prompt_cache_key,
+        max_tokens,
+        max_completion_tokens,
+        messages,
+        prompt,
+        input,
+        tools,
+        functions,
+        response_format,
+        n,
+        logprobs,
+    }
 }
 
 /// Reads the head of a body.
@@ -123,8 +100,7 @@ pub(in crate::dialect) fn present<'de, D: serde::Deserializer<'de>>(
 /// nested deeper than [`MAX_DEPTH`].
 #[inline]
 pub fn read(body: &[u8]) -> Result<Head<'_>, BadRequest> {
-    let text = checked_text(body)?;
-    let fields: Fields<'_> = serde_json::from_str(text).map_err(|error| not_read(&error))?;
+    let fields: Fields<'_> = fields::read(body)?;
     let model = match fields.model {
         Some(raw) if raw.get() != "null" => {
             Some(string(raw).ok_or_else(|| BadRequest::wrong_type("model", "a string: the name of a model"))?)
@@ -209,7 +185,7 @@ fn too_deep(body: &[u8]) -> bool {
 }
 
 /// The text of a JSON string, borrowed unless it has escapes; `None` if it is not a string.
-pub(in crate::dialect) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+pub(in crate::dialect) fn string(raw: Raw<'_>) -> Option<Cow<'_, str>> {
     let inner = raw.get().strip_prefix('"')?.strip_suffix('"')?;
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Some(Cow::Borrowed(inner));
@@ -217,8 +193,8 @@ pub(in crate::dialect) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     serde_json::from_str(raw.get()).ok().map(Cow::Owned)
 }
 
-pub(in crate::dialect) fn boolean(raw: Option<&RawValue>, param: &'static str) -> Result<bool, BadRequest> {
-    match raw.map(RawValue::get) {
+pub(in crate::dialect) fn boolean(raw: Option<Raw<'_>>, param: &'static str) -> Result<bool, BadRequest> {
+    match raw.map(Raw::get) {
         None | Some("false" | "null") => Ok(false),
         Some("true") => Ok(true),
         Some(_) => Err(BadRequest::wrong_type(param, "true or false")),
@@ -227,20 +203,20 @@ pub(in crate::dialect) fn boolean(raw: Option<&RawValue>, param: &'static str) -
 
 /// A list of names, or of objects with a `model` (other fields of such an object are not honoured).
 pub(in crate::dialect) fn names<'a>(
-    raw: Option<&'a RawValue>,
+    raw: Option<Raw<'a>>,
     param: &'static str,
 ) -> Result<Option<Vec<Cow<'a, str>>>, BadRequest> {
     #[derive(Deserialize)]
     struct Named<'a> {
         #[serde(borrow)]
-        model: &'a RawValue,
+        model: Raw<'a>,
     }
     let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
         return Ok(None);
     };
     let wrong = || BadRequest::wrong_type(param, "a list of model names, or of objects with a `model`");
-    let list: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
-    let name = |raw: &'a RawValue| {
+    let list: Vec<Raw<'a>> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+    let name = |raw: Raw<'a>| {
         if raw.get().starts_with('{') {
             serde_json::from_str::<Named<'a>>(raw.get()).ok().and_then(|named| string(named.model))
         } else {

@@ -7,8 +7,9 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use smallvec::SmallVec;
+
+use crate::dialect::fields::Raw;
 
 /// A body in order, in slices: as it goes upstream.
 pub type Segments = SmallVec<[Bytes; 3]>;
@@ -61,7 +62,7 @@ impl Edit {
     }
 
     /// From the fields of interest, which must be slices of `body`.
-    pub(in crate::dialect) fn new(body: &[u8], model: Option<&RawValue>, own: [Option<&RawValue>; 3]) -> Self {
+    pub(in crate::dialect) fn new(body: &[u8], model: Option<Raw<'_>>, own: [Option<Raw<'_>>; 3]) -> Self {
         let mut cuts: SmallVec<[Range<usize>; 1]> = own.into_iter().flatten().map(|raw| member(body, raw)).collect();
         cuts.sort_unstable_by_key(|cut| cut.start);
         cuts.dedup_by(|next, cut| {
@@ -88,14 +89,14 @@ impl Edit {
 }
 
 /// Where a raw value stands in the body it was parsed from.
-fn span(body: &[u8], raw: &RawValue) -> Range<usize> {
+fn span(body: &[u8], raw: Raw<'_>) -> Range<usize> {
     let start = (raw.get().as_ptr() as usize).saturating_sub(body.as_ptr() as usize);
     start..start + raw.get().len()
 }
 
 /// A value's span with its key. A key that reads as one of ours has no quote inside, so the quote before its
 /// closing one is its opening one, however it is escaped.
-fn member(body: &[u8], raw: &RawValue) -> Range<usize> {
+fn member(body: &[u8], raw: Raw<'_>) -> Range<usize> {
     let value = span(body, raw);
     let close = memchr::memrchr(b'"', &body[..value.start]).unwrap_or(0);
     let open = memchr::memrchr(b'"', &body[..close]).unwrap_or(0);

@@ -3,34 +3,26 @@
 //! Owns the fields that chat does not have. The rest is [`openai_chat::request`](crate::dialect::openai_chat::request)'s.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::input::{Marks, marks};
+use crate::dialect::fields::{self, Raw, fields};
 use crate::dialect::openai_chat::needs::{BYTES_PER_TOKEN, asks_for_schema, is_full_list};
-use crate::dialect::openai_chat::request::{BadRequest, Head, not_read};
+use crate::dialect::openai_chat::request::{BadRequest, Head};
 use crate::policy::capability::Needs;
 
-/// The fields that say what is needed, as they stand in the body.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow, default)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    instructions: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tools: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    text: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    max_output_tokens: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    previous_response_id: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    conversation: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    prompt: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    background: Option<&'a RawValue>,
+fields! {
+    /// The fields that say what is needed, as they stand in the body.
+    struct Fields {
+        input,
+        instructions,
+        tools,
+        text,
+        max_output_tokens,
+        previous_response_id,
+        conversation,
+        prompt,
+        background,
+    }
 }
 
 /// Completes a head that was read as chat's, of the same body.
@@ -40,8 +32,8 @@ struct Fields<'a> {
 /// account that has it.
 #[inline(never)]
 pub fn complete(head: &mut Head<'_>, body: &[u8]) -> Result<(), BadRequest> {
-    let fields: Fields<'_> = serde_json::from_slice(body).map_err(|error| not_read(&error))?;
-    match fields.background.map(RawValue::get) {
+    let fields: Fields<'_> = fields::read(body)?;
+    match fields.background.map(Raw::get) {
         None | Some("false" | "null") => {}
         Some("true") => {
             let message = "`background` is not served: a background response is fetched later from the account that has \
@@ -61,8 +53,7 @@ fn needs(fields: &Fields<'_>) -> Needs {
     }
     let kept = [fields.previous_response_id, fields.conversation, fields.prompt].into_iter().flatten();
     let stateful = seen.kept || kept.into_iter().any(|raw| !matches!(raw.get(), "null" | "\"\""));
-    let texts = [fields.input, fields.instructions, fields.tools].into_iter().flatten();
-    let bytes: u64 = texts.map(|raw| raw.get().len() as u64).sum();
+    let bytes = fields::length([fields.input, fields.instructions, fields.tools]);
     Needs {
         vision: seen.image,
         tools: fields.tools.is_some_and(is_full_list),
@@ -76,11 +67,11 @@ fn needs(fields: &Fields<'_>) -> Needs {
 }
 
 /// Whether `text.format` is a JSON schema.
-fn has_schema(text: &RawValue) -> bool {
+fn has_schema(text: Raw<'_>) -> bool {
     #[derive(Deserialize)]
     struct Text<'a> {
         #[serde(borrow, default)]
-        format: Option<&'a RawValue>,
+        format: Option<Raw<'a>>,
     }
     serde_json::from_str::<Text<'_>>(text.get()).is_ok_and(|text| text.format.is_some_and(asks_for_schema))
 }
