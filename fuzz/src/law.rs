@@ -255,7 +255,7 @@ fn told(read: impl FnOnce(&mut Sink<'_>)) {
             Event::Input { index, json } => assert!(*index < calls && !json.is_empty(), "{event:?}"),
             // A vendor may say that all is said without a reason to stop: whoever waits for one sees a broken stream.
             Event::End | Event::Error(_) => over = true,
-            Event::Usage(_) | Event::Malformed => {}
+            Event::Usage(_) | Event::Half(_) | Event::Malformed => {}
         }
         // These two are for the relay, in whatever bytes the vendor sent.
         let raw = matches!(event, Event::Error(_) | Event::Malformed);
