@@ -210,6 +210,8 @@ pub struct LongBody {
     stall: Duration,
     /// Armed while the upstream is silent.
     silence: Option<Pin<Box<Sleep>>>,
+    /// Why it is cut, while what came before is on its way.
+    cut: Option<BoxError>,
     _account: Account,
 }
 
@@ -217,7 +219,7 @@ impl LongBody {
     /// Passes on `body`.
     #[must_use]
     pub const fn new(body: Rest<AnswerBody>, lease: Lease, account: Account, stall: Duration) -> Self {
-        Self { body, lease: Some(lease), stall, silence: None, _account: account }
+        Self { body, lease: Some(lease), stall, silence: None, cut: None, _account: account }
     }
 
     /// The next bytes, or the end of patience.
@@ -238,17 +240,24 @@ impl Body for LongBody {
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
+        if let Some(why) = this.cut.take() {
+            return Poll::Ready(Some(Err(why)));
+        }
         let polled = this.poll_body(context);
-        match &polled {
+        match polled {
             Poll::Ready(None) => {
                 if let Some(lease) = this.lease.take() {
                     lease.complete();
                 }
             }
-            Poll::Ready(Some(Err(_))) => {
+            Poll::Ready(Some(Err(why))) => {
                 if let Some(lease) = this.lease.take() {
                     let _settled = lease.fail(&Failure::new(Kind::BrokenStream).with_status(200));
                 }
+                // The server forgets what it has not written yet when a body fails. While it waits for more, it writes.
+                this.cut = Some(why);
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             Poll::Ready(Some(Ok(_))) => {
                 if this.body.is_end_stream()

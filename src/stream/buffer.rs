@@ -115,7 +115,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_too_long_is_given_back_with_all_its_bytes() {
-        let acts = [TEXT, TEXT, TEXT, STOP].map(|text| send(text.as_bytes())).to_vec();
+        let apart = |text: &str| [send(text.as_bytes()), Act::Pause(Duration::from_millis(1))];
+        let acts = [TEXT, TEXT, TEXT, STOP].into_iter().flat_map(apart).collect();
         let Ok(Kept::Long(mut held)) = kept(acts, 2 * TEXT.len() - 1).await else { unreachable!("it is too long") };
         let mut bytes = held.chunks.concat();
         while let Some(Ok(frame)) = held.body.frame().await {

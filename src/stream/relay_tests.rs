@@ -116,9 +116,14 @@ fn broken(out: &str, before: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_good_stream_passes_chunk_by_chunk() {
     let chunks = [": hi\n\n", ROLE, TEXT, TEXT, STOP, USAGE, END];
-    let (out, heard) = relay(Script::chunks(chunks), &GateLimits::default()).await;
-    assert_eq!(out, chunks);
+    let apart = chunks.iter().flat_map(|chunk| [send(chunk.as_bytes()), Act::Pause(Duration::from_millis(1))]);
+    let (out, heard) = relay(Script::new(apart), &GateLimits::default()).await;
+    // What was held until the first content goes out with it.
+    assert_eq!(out[0], chunks[..3].concat());
+    assert_eq!(out[1..], chunks[3..]);
     assert_eq!(heard, [Heard::Complete(usage(0)), Heard::Dropped]);
+    let (out, _) = relay(Script::chunks(chunks), &GateLimits::default()).await;
+    assert_eq!(out, [chunks.concat()], "what is ready goes out as one");
 }
 
 #[tokio::test(start_paused = true)]
@@ -231,9 +236,8 @@ async fn half_of_a_giant_frame_is_closed_before_the_error_event() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_relay_only_drops_its_ending() {
     let heard = Arc::new(Mutex::new(Vec::new()));
-    let Ok(held) = hold(Script::chunks([TEXT, TEXT]), &GateLimits::default(), Spoken::Chat).await else {
-        unreachable!("content")
-    };
+    let script = Script::new([send(TEXT.as_bytes()), Act::Hang]);
+    let Ok(held) = hold(script, &GateLimits::default(), Spoken::Chat).await else { unreachable!("content") };
     let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), patience()));
     assert!(relay.frame().await.is_some());
     drop(relay);
@@ -391,7 +395,7 @@ async fn who_leaves_has_used_what_was_counted_so_far() {
     let script = Script::new([send(counted.as_bytes()), send(more.as_bytes()), Act::Hang]);
     let Ok(held) = hold(script, &GateLimits::default(), Spoken::Chat).await else { unreachable!("content") };
     let mut relay = Box::pin(Relay::new(held, Ear(Arc::clone(&heard)), patience()));
-    assert!(relay.frame().await.is_some() && relay.frame().await.is_some());
+    assert!(relay.frame().await.is_some(), "both, as both are there");
     drop(relay);
     let usage = Some(Usage { prompt_tokens: 5, completion_tokens: 2 });
     let heard = heard.lock().map(|all| all.clone()).unwrap_or_default();

@@ -1,3 +1,5 @@
+//! The bell: who is woken, who is not, and who need not look.
+
 use std::sync::atomic::AtomicUsize;
 
 use super::*;

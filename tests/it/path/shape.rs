@@ -40,8 +40,7 @@ async fn each_chunk_reaches_the_client_before_the_next_one_is_written() {
     let head = client.head().await;
     assert_eq!((head.status(), &head.headers["content-type"]), (200, &"text/event-stream".parse().unwrap()));
     let text = |chunk: Option<Vec<u8>>| String::from_utf8(chunk.expect("no end yet")).unwrap();
-    assert_eq!(text(client.chunk().await), role, "what was held is released as it came");
-    assert_eq!(text(client.chunk().await), odd[0]);
+    assert_eq!(text(client.chunk().await), format!("{role}{}", odd[0]), "what was held is released with the content");
     for chunk in &odd[1..] {
         server.write_chunk(chunk.as_bytes()).await;
         // Two events in one chunk may stay together or not, but nothing else is waited for.
@@ -57,9 +56,9 @@ async fn each_chunk_reaches_the_client_before_the_next_one_is_written() {
     assert_eq!(gateway.metric("backstop_tokens_total", &["direction=\"completion\""]).await, 2.0);
 }
 
-/// What is written at once comes in the same number of chunks, none merged.
+/// What is written at once comes in fewer chunks, of whole events, in order.
 #[tokio::test]
-async fn chunks_keep_their_number_and_order() {
+async fn events_that_come_together_are_joined_whole_and_in_order() {
     let upstream = Upstream::start().await;
     let gateway = Gateway::start(&by_hand(&upstream, "")).await;
     let (mut client, mut server) = opened(&gateway, &upstream).await;
@@ -71,8 +70,11 @@ async fn chunks_keep_their_number_and_order() {
     let answer = client.answer().await;
     assert!(answer.whole);
     assert_eq!(answer.text(), chunks.concat(), "first and last byte and all between");
-    let got: Vec<String> = answer.chunks.iter().map(|chunk| String::from_utf8(chunk.clone()).unwrap()).collect();
-    assert_eq!(got[..500], chunks[..500]);
+    assert!(answer.chunks.len() < chunks.len(), "{} chunks", answer.chunks.len());
+    for chunk in &answer.chunks {
+        assert!(chunk.starts_with(b"data: ") && chunk.ends_with(b"\n\n"), "{}", String::from_utf8_lossy(chunk));
+        assert!(chunk.len() < 32 * 1024, "{} bytes", chunk.len());
+    }
     assert!(answer.text().ends_with("data: [DONE]\n\n"));
 }
 
