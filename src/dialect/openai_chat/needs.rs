@@ -19,7 +19,7 @@ static IMAGE_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"i
 /// How the names of two kinds of parts begin.
 static INPUT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"input_"));
 static DATA_URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\"data:"));
-/// Marks of content whose length says nothing about its tokens. So is sound.
+/// Marks of content whose length says nothing about its tokens. Sound is found with the names of parts.
 static OPAQUE: LazyLock<[Finder<'static>; 2]> =
     LazyLock::new(|| [b"base64,".as_slice(), b"\"file_data\""].map(Finder::new));
 
@@ -188,6 +188,27 @@ mod tests {
             };
             assert!(vision("image_url"), "{odd}");
             assert!(!vision("text"), "{odd}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_parts_are_told_apart() {
+        let needs = |part: &str| {
+            let text = "x".repeat(80);
+            let body =
+                format!(r#"{{"model":"m","messages":[{{"content":[{part},{{"type":"text","text":"{text}"}}]}}]}}"#);
+            let needs = read(body.as_bytes()).map(|head| head.needs).unwrap_or_else(|error| unreachable!("{error:?}"));
+            (needs.vision, needs.audio, needs.context_tokens == 0)
+        };
+        for (part, expected) in [
+            (r#"{"type":"input_audio","input_audio":{"data":"AA"}}"#, (false, true, true)),
+            (r#"{"type":"input_image"},{"type":"input_audio"}"#, (true, true, true)),
+            (r#"{"type":"input_text"},{"type":"input_image"}"#, (true, false, true)),
+            (r#"{"type":"input_file","file_data":"AA"}"#, (false, false, true)),
+            (r#"{"type":"x","url":"data:a/b;base64,AA"}"#, (false, false, true)),
+            (r#"{"type":"text","text":"\"input_image\" input_audio"}"#, (false, false, false)),
+        ] {
+            assert_eq!(needs(part), expected, "{part}");
         }
     }
 }
