@@ -37,7 +37,7 @@ ALLOCATION_SLACK = 0.5  # less than one allocation is noise of growing buffers, 
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BASELINE = ROOT / "bench" / "baseline.json"
-TARGET = pathlib.Path(os.environ.get("GATE_T") or os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 BENCH = str(TARGET / "backstop-bench")
 
 # Every run does the warm-up; each of the others does more of one kind on top.

@@ -178,15 +178,8 @@ async fn what_breaks_after_the_finish_reason_breaks_nothing() {
 async fn comments_do_not_feed_the_stall_limit_but_data_does() {
     let start = crate::clock::now();
     let wait = || Act::Pause(Duration::from_secs(20));
-    let acts = vec![
-        send(TEXT.as_bytes()),
-        wait(),
-        send(TEXT.as_bytes()),
-        wait(),
-        send(b": keep-alive\n\n"),
-        wait(),
-        send(TEXT.as_bytes()),
-    ];
+    let text = || send(TEXT.as_bytes());
+    let acts = vec![text(), wait(), text(), wait(), send(b": keep-alive\n\n"), wait(), text()];
     let (out, heard) = run(acts).await;
     broken(&out, &format!("{TEXT}{TEXT}: keep-alive\n\n"));
     assert_eq!(heard, Heard::Broken(Break::Stalled, Tally::default()));
