@@ -214,8 +214,9 @@ pub enum Collected<B> {
     Long(Rest<B>),
 }
 
-/// What a body says of its length is believed up to here, in bytes, before it is there.
-const BELIEVED: u64 = 1024 * 1024;
+/// What a body says of its length is believed up to here, in bytes, before it is there. Room that nobody writes to takes no
+/// memory, and a longer body may have to move while it grows.
+const BELIEVED: u64 = 32 * 1024 * 1024;
 
 /// Reads a whole body of up to `limit` bytes; without a copy if it comes in one chunk.
 ///
@@ -227,20 +228,21 @@ where
 {
     let mut one = Bytes::new();
     // Chunks are copied as they come, so that the buffer they were read into can be read into again.
-    let mut all = BytesMut::new();
+    let mut all = Vec::new();
     while let Some(chunk) = next_chunk(&mut body).await? {
         if one.is_empty() && all.is_empty() {
             one = chunk;
         } else {
             if all.is_empty() {
                 let rest = body.size_hint().lower().min(BELIEVED);
-                all.reserve(one.len() + chunk.len() + usize::try_from(rest).unwrap_or(0));
+                // Where there is not that much room, it grows as it comes.
+                let _ = all.try_reserve_exact(one.len() + chunk.len() + usize::try_from(rest).unwrap_or(0));
                 all.extend_from_slice(&std::mem::take(&mut one));
             }
             all.extend_from_slice(&chunk);
         }
         if one.len() + all.len() > limit {
-            let read = if all.is_empty() { one } else { all.freeze() };
+            let read = if all.is_empty() { one } else { Bytes::from(all) };
             return Ok(Collected::Long(Rest { chunks: Chunks::from_iter([read]).into_iter(), body }));
         }
         // A body of known length says that it is over; asking again would only find that out once more.
@@ -248,7 +250,7 @@ where
             break;
         }
     }
-    Ok(Collected::Whole(if all.is_empty() { one } else { all.freeze() }))
+    Ok(Collected::Whole(if all.is_empty() { one } else { Bytes::from(all) }))
 }
 
 /// What was read of a long body, then the rest of it.

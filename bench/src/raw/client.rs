@@ -74,7 +74,7 @@ impl Client {
         let mut begun = self.begin(order).await?;
         let mut first_content = None;
         if order.streamed {
-            self.to_content(&mut begun).await?;
+            self.read_content(&mut begun).await?;
             first_content = Some(begun.since.elapsed());
         }
         let whole = self.finish(begun, order).await?;
@@ -108,7 +108,7 @@ impl Client {
     ///
     /// # Errors
     /// It ended without, in words.
-    pub async fn to_content(&mut self, begun: &mut Begun) -> Result<(), String> {
+    pub async fn read_content(&mut self, begun: &mut Begun) -> Result<(), String> {
         let mut seen = 0;
         loop {
             let ended = begun.wire.read_on(&mut begun.body, &mut self.got).await.map_err(|error| error.to_string())?;

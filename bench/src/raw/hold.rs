@@ -79,7 +79,7 @@ async fn hold(order: Rc<Order>, upstream: String, streams: usize) -> Result<Repo
             let mut client = Client::default();
             let turn = connecting.acquire().await;
             let begun = match client.begin(&order).await {
-                Ok(mut begun) => client.to_content(&mut begun).await.map(|()| begun),
+                Ok(mut begun) => client.read_content(&mut begun).await.map(|()| begun),
                 Err(words) => Err(words),
             };
             drop((turn, opened));
