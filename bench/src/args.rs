@@ -26,7 +26,11 @@ impl Args {
             match word.strip_prefix("--") {
                 Some(name) => {
                     let value = given.next().ok_or_else(|| format!("--{name} needs a value"))?;
-                    args.options.insert(name.to_owned(), value);
+                    let values = args.options.entry(name.to_owned()).or_default();
+                    if !values.is_empty() {
+                        values.push('\n');
+                    }
+                    values.push_str(&value);
                 }
                 None => args.words.push(word),
             }
@@ -46,7 +50,7 @@ impl Args {
         }
     }
 
-    /// The value of an option, if it was given.
+    /// The value of an option, if it was given. One that was given more than once has a line for each.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.options.get(name).map(String::as_str)
@@ -84,6 +88,8 @@ mod tests {
         assert_eq!(args.number("connections", 1).unwrap(), 3);
         assert_eq!(args.words, ["plain:2"]);
         assert!(Args::parse(["--url".to_owned()].into_iter()).is_err());
+        let twice = Args::parse(["--header", "a: 1", "--header", "b: 2"].map(str::to_owned).into_iter()).unwrap();
+        assert_eq!(twice.get("header").unwrap().lines().collect::<Vec<_>>(), ["a: 1", "b: 2"]);
     }
 
     #[test]

@@ -27,10 +27,13 @@ pub struct Order {
 }
 
 impl Order {
-    /// A request for `body` at `path`.
-    pub fn new(authority: &str, path: &str, body: &[u8], check: Check, streamed: bool) -> Self {
+    /// A request for `body` at `path`, with more headers.
+    pub fn new(authority: &str, path: &str, (more, body): (&[&str], &[u8]), check: Check, streamed: bool) -> Self {
+        let named = |name: &str| more.iter().any(|header| header.to_ascii_lowercase().starts_with(name));
+        let key = if named("authorization:") { "" } else { "authorization: Bearer client-key\r\n" };
+        let more: String = more.iter().map(|header| format!("{header}\r\n")).collect();
         let mut request = format!(
-            "POST {path} HTTP/1.1\r\nhost: {authority}\r\nauthorization: Bearer client-key\r\n\
+            "POST {path} HTTP/1.1\r\nhost: {authority}\r\n{key}{more}\
              content-type: application/json\r\naccept: application/json\r\nuser-agent: drive/1\r\ncontent-length: {}\r\n\r\n",
             body.len()
         )

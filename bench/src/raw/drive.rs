@@ -1,5 +1,5 @@
 //! `backstop-bench drive --url http://HOST:PORT [--shape plain|stream] [--connections N] [--body-bytes N] [--contents N]
-//! [--model NAME] [--translated 1] [--warm-up-ms N] [--window-ms N] [--pids ID,ID]`
+//! [--model NAME] [--translated 1] [--warm-up-ms N] [--window-ms N] [--pids ID,ID] [--header 'NAME: VALUE']...`
 //!
 //! A closed loop over kept connections: after a warm-up, one window is counted, with the processor time that the given
 //! processes had in it. Prints one JSON line, with what went wrong, if anything did: then the window is worth nothing.
@@ -21,7 +21,7 @@ use super::processor::spent;
 use crate::args::{Args, Error};
 use crate::wire;
 
-const OPTIONS: [&str; 11] = [
+const OPTIONS: [&str; 12] = [
     "url",
     "front",
     "shape",
@@ -33,6 +33,7 @@ const OPTIONS: [&str; 11] = [
     "warm-up-ms",
     "window-ms",
     "pids",
+    "header",
 ];
 
 #[derive(Debug, Default)]
@@ -97,7 +98,11 @@ fn order(args: &Args) -> Result<Order, Error> {
     let body =
         wire::request_for(args.get("model").unwrap_or(wire::MODEL), args.number("body-bytes", 1024)?, contents, None);
     let check = Check::new(contents, args.number("translated", 0)? != 0);
-    Ok(Order::new(authority, wire::PATH, &body, check, contents.is_some()))
+    let own: Vec<&str> = args.get("header").unwrap_or_default().lines().collect();
+    if let Some(wrong) = own.iter().find(|header| !header.contains(": ")) {
+        return Err(format!("--header {wrong:?} is not \"NAME: VALUE\"").into());
+    }
+    Ok(Order::new(authority, wire::PATH, (&own, &body), check, contents.is_some()))
 }
 
 async fn measure(order: &Rc<Order>, connections: usize, warm_up: Duration, window: Duration, pids: &[u32]) -> Report {

@@ -59,7 +59,7 @@ pub async fn run(args: &Args) -> Result<ExitCode, Error> {
     let streams = args.number("streams", 1000)?;
     raise_descriptors(streams as u64)?;
     let body = wire::request_for(args.get("model").unwrap_or(wire::MODEL), 1024, Some(CONTENTS), Some("hold"));
-    let order = Rc::new(Order::new(&authority, wire::PATH, &body, Check::new(Some(CONTENTS), false), true));
+    let order = Rc::new(Order::new(&authority, wire::PATH, (&[], &body), Check::new(Some(CONTENTS), false), true));
     let report = LocalSet::new().run_until(hold(order, upstream, streams)).await?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(ExitCode::SUCCESS)
