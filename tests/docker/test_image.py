@@ -19,7 +19,7 @@ def compiled(output: str) -> set[str]:
 
 def test_dependencies_are_a_layer_that_lasts_until_a_manifest_changes(image):
     dependencies, program = image.build.steps
-    assert dependencies.copied == ["Cargo.toml", "Cargo.lock", "bench/Cargo.toml"]
+    assert dependencies.copied == ["Cargo.toml", "Cargo.lock", "bench/Cargo.toml", "memory"]
     assert {"tokio", "hyper", "ring", "backstop"} <= compiled(dependencies.output)
     assert compiled(program.output) == {"backstop"}, program.output
 
@@ -113,7 +113,7 @@ def test_the_demo_shows_a_failover_without_any_key(container):
 
 def test_nothing_secret_or_built_is_sent_to_the_builder(tmp_path):
     source = tmp_path / "source"
-    for name in ["Cargo.toml", "Cargo.lock", "bench/Cargo.toml", "src/main.rs", "config/compose.json5"]:
+    for name in ["Cargo.toml", "Cargo.lock", "bench/Cargo.toml", "memory/src/lib.rs", "src/main.rs", "config/compose.json5"]:
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         (source / name).touch()
     sent = {path.relative_to(source) for path in source.rglob("*") if path.is_file()}
